@@ -1,0 +1,1 @@
+"""The contract: the ModelServing resource, and the CRD generated from it."""

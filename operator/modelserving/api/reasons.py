@@ -1,0 +1,45 @@
+"""Every reason a condition or an event may carry, in one list."""
+
+from enum import StrEnum
+
+
+class ConditionType(StrEnum):
+    """Conditions of a ModelServing."""
+
+    PLANNED = "Planned"
+    AVAILABLE = "Available"
+    PROGRESSING = "Progressing"
+    DEGRADED = "Degraded"
+
+
+class Reason(StrEnum):
+    """Reasons the operator itself gives. Engine refusals and metadata failures bring their own, equally in CamelCase."""
+
+    # Planned=True
+    PLAN_FITS = "PlanFits"
+    PLAN_WAITS = "PlanWaitsForFreeGPUs"
+    # Planned=False
+    INVALID_SPEC = "InvalidSpec"
+    NOT_YET_SUPPORTED = "NotYetSupported"
+    FLAG_OWNED = "FlagOwnedByOperator"
+    FLAG_UNKNOWN = "FlagUnknown"
+    READING_FACTS = "ReadingModelFacts"
+    NO_GPU_NODES = "NoGPUNodes"
+    NOTHING_FITS = "InsufficientGPUMemory"
+    VARIANT_NEEDED = "VariantNeeded"
+    NOT_ALLOWED = "NotAllowedBySettings"
+    NAME_CONFLICT = "NameConflict"
+    APPLY_REFUSED = "ApplyRefused"
+    RECONCILE_ERROR = "ReconcileError"
+    # Available, Progressing, Degraded
+    PODS_READY = "PodsReady"
+    PODS_NOT_READY = "PodsNotReady"
+    SCALED_TO_ZERO = "ScaledToZero"
+    NO_WORKLOAD = "NoWorkload"
+    PLAN_ONLY = "PlanOnly"
+    ROLLING_OUT = "RollingOut"
+    ROLLED_OUT = "RolledOut"
+    STALLED = "RolloutStalled"
+    HEALTHY = "Healthy"
+    NODES_CHANGED = "NodesChanged"
+    SPEC_NOT_APPLIED = "SpecNotApplied"

@@ -1,0 +1,1 @@
+"""What the cluster has: GPU products, nodes, what is free."""

@@ -1,0 +1,1 @@
+"""The loop: queue, cache, reconcile, resync."""

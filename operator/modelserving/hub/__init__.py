@@ -1,0 +1,1 @@
+"""Where facts of models come from: the only importer of `huggingface_hub`."""

@@ -1,0 +1,1 @@
+"""The API server: the only importer of `kubernetes`."""

@@ -1,0 +1,1 @@
+"""What a model is: config.json and safetensors headers become facts."""

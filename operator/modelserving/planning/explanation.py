@@ -1,0 +1,119 @@
+"""Sentences: what was decided and why, what would work instead."""
+
+from collections.abc import Sequence
+
+from modelserving.api.reasons import Reason
+from modelserving.cluster.capacity import NodeShape
+from modelserving.cluster.eligibility import obstacle
+from modelserving.cluster.snapshot import ClusterSnapshot, NodeFacts
+from modelserving.planning.checkpoints import Method
+from modelserving.planning.evaluation import Evaluated
+from modelserving.planning.plan import Placement, Rejected, Rejection
+from modelserving.planning.request import PlanRequest
+from modelserving.units import format_gib
+
+# Nodes named in a message before the rest is only counted.
+_NODES_NAMED = 3
+
+
+def decision(request: PlanRequest, chosen: Evaluated) -> str:
+    """Say in one sentence what will run."""
+    method, config, memory = chosen.candidate.method, chosen.config, chosen.memory
+    rank = memory.tightest_rank
+    if config.quantization:
+        how = f"{config.quantization} while loading"
+    else:
+        how = "as stored" if chosen.stored else f"stored in {method.facts.stored_precision}"
+    parallel = f", tensor parallel {config.tensor_parallel_size}" if config.tensor_parallel_size > 1 else ""
+    product = chosen.candidate.shape.gpu.product
+    spare = max(0, rank.kv_cache_available - memory.kv_cache.requested_bytes)
+    return (
+        f"{method.facts.model} in {chosen.precision} ({how}) on {config.world_size} × {product}{parallel}: each GPU holds "
+        f"{format_gib(rank.weights.value)} of weights and {format_gib(memory.kv_cache.requested_bytes)} of KV cache for "
+        f"{request.concurrency} × {config.max_model_len:,} tokens, with {format_gib(spare)} to spare of {format_gib(memory.budget_bytes)}."
+    )
+
+
+def waiting(request: PlanRequest, chosen: Evaluated, placement_free: int) -> str:
+    """Say what a plan waits for that fits the hardware but not what is free now; empty if it waits for nothing."""
+    if placement_free >= request.replicas:
+        return ""
+    shape, gpus = chosen.candidate.shape, chosen.candidate.gpus
+    free = sum(node.gpus for node in shape.nodes)
+    wanted = "it needs" if request.replicas == 1 else f"each of {request.replicas} replicas needs"
+    most = max((node.gpus for node in shape.nodes), default=0)
+    short_of_memory = (
+        request.replicas > placement_free and most >= gpus and shape.replicas_free(gpus) >= request.replicas
+    )
+    if short_of_memory:
+        return (
+            f"Waits for host memory: {wanted} {format_gib(chosen.memory.host_memory_bytes)} beside {gpus} × {shape.gpu.product}; "
+            f"{placement_free} of {request.replicas} replicas can start now."
+        )
+    return (
+        f"Waits for free GPUs: {wanted} {gpus} × {shape.gpu.product} on one node; {free} of {shape.gpus_per_node * len(shape.nodes)} "
+        f"are free, at most {most} on one node; {placement_free} of {request.replicas} replicas can start now."
+    )
+
+
+def placement(request: PlanRequest, chosen: Evaluated) -> Placement:
+    """Say where replicas go, and how many could start now."""
+    shape, gpus = chosen.candidate.shape, chosen.candidate.gpus
+    free = shape.replicas_free(gpus, chosen.memory.host_memory_bytes)
+    return Placement(shape.gpu.product, shape.gpu_resource, gpus, 1, free, waiting(request, chosen, free))
+
+
+def no_nodes(request: PlanRequest, snapshot: ClusterSnapshot, shapes: Sequence[NodeShape]) -> Rejection:
+    """Explain why there is no node to consider at all."""
+    products = sorted({shape.gpu.product for shape in shapes})
+    if products and request.gpu_products:
+        missing = ", ".join(request.gpu_products)
+        return Rejection(
+            Reason.NO_GPU_NODES,
+            f"No usable node has a GPU of spec.gpu.products ({missing}); the cluster has {', '.join(products)}.",
+        )
+    if products:
+        limit = request.tensor_parallel_size or 0
+        most = max(shape.gpus_per_node for shape in shapes)
+        return Rejection(
+            Reason.NO_GPU_NODES,
+            f"No node can take spec.gpu.tensorParallelSize {limit} within spec.gpu.maxPerReplica "
+            f"{request.max_gpus_per_replica or 'unlimited'}; the largest has {most} GPUs.",
+        )
+    with_gpus = [node for node in snapshot.nodes if node.gpu_count or node.problem]
+    if not with_gpus:
+        return Rejection(
+            Reason.NO_GPU_NODES,
+            f"None of {len(snapshot.nodes)} nodes has GPUs (allocatable nvidia.com/gpu). The resource is planned as soon as one appears.",
+        )
+    named = [
+        f"{node.name}: {obstacle_of(request, node)}"
+        for node in sorted(with_gpus, key=lambda node: node.name)[:_NODES_NAMED]
+    ]
+    more = f"; and {len(with_gpus) - _NODES_NAMED} more" if len(with_gpus) > _NODES_NAMED else ""
+    return Rejection(Reason.NO_GPU_NODES, f"No node with GPUs can take the pods: {'; '.join(named)}{more}.")
+
+
+def obstacle_of(request: PlanRequest, node: NodeFacts) -> str:
+    """Say what keeps the request's pods off a node; empty if nothing does."""
+    return obstacle(node, request.node_selector, request.tolerations, request.affinity)
+
+
+def rejection(request: PlanRequest, methods: Sequence[Method], rejected: Sequence[Rejected], sizes: str) -> Rejection:
+    """Put together why no candidate passed, naming the nearest one."""
+    reasons = {(entry.reason, entry.message) for entry in rejected}
+    if len(reasons) == 1:
+        reason, message = reasons.pop()
+        return Rejection(reason, f"{sizes}; {message}", tuple(rejected[:1]))
+    short_of_memory = [entry for entry in rejected if entry.shortfall_bytes > 0]
+    if not short_of_memory:
+        return Rejection(
+            rejected[0].reason, f"{sizes}; {rejected[0].candidate}: {rejected[0].message}.", tuple(rejected)
+        )
+    nearest = min(short_of_memory, key=lambda entry: (entry.shortfall_bytes, entry.gpus, entry.candidate))
+    length = request.context_length or methods[0].facts.max_model_len
+    return Rejection(
+        Reason.NOTHING_FITS,
+        f"{sizes}; no node takes it with {request.concurrency} × {length:,} tokens. Nearest is {nearest.candidate}: {nearest.message}.",
+        tuple(rejected),
+    )

@@ -1,0 +1,96 @@
+"""What is asked of planning, freed of Kubernetes: every field typed, defaults resolved."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from modelserving.api.modelserving import ModelServingSpec, Precision
+from modelserving.engine.versions import DEFAULT_ENGINE_VERSION
+from modelserving.models.metadata import CheckpointRef
+from modelserving.units import parse_whole
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A checkpoint that may be served, and the precision the user says it is stored in.
+
+    Attributes:
+        ref: which.
+        precision: `auto` for the model itself.
+    """
+
+    ref: CheckpointRef
+    precision: Precision = Precision.AUTO
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """What is asked for.
+
+    Attributes:
+        key: `namespace/name` of the resource, to know its own pods by.
+        checkpoints: the model first, then its variants.
+        precision: as asked.
+        context_length: tokens of a request; None means the model's maximum.
+        concurrency: requests of full length at once.
+        kv_cache_dtype: as `--kv-cache-dtype` names it.
+        gpu_products: products allowed; empty means any.
+        cpu_offload_bytes: host memory per GPU for weights.
+        node_selector: labels nodes must have.
+        tolerations: taints that are borne, as pod fragments.
+        affinity: affinity fragment of the pod.
+    """
+
+    key: str
+    checkpoints: tuple[Checkpoint, ...]
+    precision: Precision = Precision.AUTO
+    context_length: int | None = None
+    concurrency: int = 1
+    kv_cache_dtype: str = "auto"
+    replicas: int = 1
+    gpu_products: tuple[str, ...] = ()
+    tensor_parallel_size: int | None = None
+    pipeline_parallel_size: int | None = None
+    max_gpus_per_replica: int | None = None
+    gpu_memory_utilization: float | None = None
+    cpu_offload_bytes: int = 0
+    engine_version: str = DEFAULT_ENGINE_VERSION
+    node_selector: tuple[tuple[str, str], ...] = ()
+    tolerations: tuple[dict[str, Any], ...] = ()
+    affinity: dict[str, Any] | None = None
+
+    def digest(self) -> str:
+        """Digest of all that a plan depends on, replicas and key left out: scaling does not make a new plan."""
+        fields = dataclasses.asdict(self)
+        for name in ("key", "replicas"):
+            fields.pop(name)
+        text = json.dumps(fields, sort_keys=True, separators=(",", ":"), default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def request_from(key: str, spec: ModelServingSpec, default_engine_version: str = DEFAULT_ENGINE_VERSION) -> PlanRequest:
+    """Read what planning needs from a spec that was validated."""
+    variants = tuple(
+        Checkpoint(CheckpointRef(variant.model, variant.revision), variant.precision) for variant in spec.variants
+    )
+    return PlanRequest(
+        key=key,
+        checkpoints=(Checkpoint(CheckpointRef(spec.model, spec.revision)), *variants),
+        precision=spec.precision,
+        context_length=spec.context_length,
+        concurrency=spec.concurrency,
+        kv_cache_dtype=spec.kv_cache_precision.value,
+        replicas=spec.replicas,
+        gpu_products=tuple(spec.gpu.products),
+        tensor_parallel_size=spec.gpu.tensor_parallel_size,
+        pipeline_parallel_size=spec.gpu.pipeline_parallel_size,
+        max_gpus_per_replica=spec.gpu.max_per_replica,
+        gpu_memory_utilization=spec.gpu.memory_utilization,
+        cpu_offload_bytes=parse_whole(spec.offload.cpu_per_gpu),
+        engine_version=(spec.engine.version or default_engine_version).removeprefix("v"),
+        node_selector=tuple(sorted(spec.pod.node_selector.items())),
+        tolerations=tuple(spec.pod.tolerations),
+        affinity=spec.pod.affinity,
+    )

@@ -1,0 +1,1 @@
+"""A plan becomes manifests; what is observed becomes status."""

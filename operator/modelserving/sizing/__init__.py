@@ -1,0 +1,1 @@
+"""Bytes: what a model needs on each GPU, term by term."""
