@@ -4,18 +4,22 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from modelserving.api.base import ApiModel
+from modelserving.api.base import ApiModel, ListType
 
 
 class Condition(ApiModel):
     """A metav1.Condition."""
 
-    type: Annotated[str, Field(max_length=316)]
-    status: Literal["True", "False", "Unknown"]
-    reason: Annotated[str, Field(min_length=1, max_length=1024)]
-    message: Annotated[str, Field(max_length=32768)] = ""
-    last_transition_time: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-    observed_generation: Annotated[int | None, Field(ge=0)] = None
+    type: Annotated[str, Field(max_length=316, description="Planned, Available, Progressing or Degraded.")]
+    status: Annotated[Literal["True", "False", "Unknown"], Field(description="Whether it holds.")]
+    reason: Annotated[str, Field(min_length=1, max_length=1024, description="One word, for machines.")]
+    message: Annotated[str, Field(max_length=32768, description="A sentence with numbers, for people.")] = ""
+    last_transition_time: Annotated[
+        str, Field(json_schema_extra={"format": "date-time"}, description="When its status last changed.")
+    ]
+    observed_generation: Annotated[
+        int | None, Field(ge=0, description="Generation of the resource it was decided for.")
+    ] = None
 
 
 class RankMemoryStatus(ApiModel):
@@ -35,16 +39,16 @@ class RankMemoryStatus(ApiModel):
 class RejectedStatus(ApiModel):
     """A candidate that was not taken."""
 
-    candidate: str
-    reason: str
-    message: str
+    candidate: Annotated[str, Field(description="What was considered.")]
+    reason: Annotated[str, Field(description="Why not, in one word.")]
+    message: Annotated[str, Field(description="Why not, with numbers.")]
 
 
 class AlternativeStatus(ApiModel):
     """A candidate that would work too."""
 
-    candidate: str
-    message: str
+    candidate: Annotated[str, Field(description="What was considered.")]
+    message: Annotated[str, Field(description="What it would take.")]
 
 
 class PlanStatus(ApiModel):
@@ -57,29 +61,30 @@ class PlanStatus(ApiModel):
     precision: Annotated[str, Field(description="Precision it is served in.")]
     quantization: Annotated[str | None, Field(description="Quantization method in vLLM's words.")] = None
     engine_version: Annotated[str, Field(description="vLLM version the plan is for.")]
-    tensor_parallel_size: int
-    pipeline_parallel_size: int
-    gpus_per_replica: Annotated[int, Field(serialization_alias="gpusPerReplica", validation_alias="gpusPerReplica")]
-    gpu_product: str
-    nodes_per_replica: int
+    tensor_parallel_size: Annotated[int, Field(description="GPUs each layer is split over.")]
+    pipeline_parallel_size: Annotated[int, Field(description="Stages the layers are dealt to.")]
+    gpus_per_replica: Annotated[int, Field(description="GPUs one replica takes.")]
+    gpu_product: Annotated[str, Field(description="GPU product, as the node label `nvidia.com/gpu.product` says.")]
+    nodes_per_replica: Annotated[int, Field(description="Nodes one replica spans.")]
     arguments: Annotated[list[str], Field(description="Arguments of `vllm serve`.")]
-    memory: Annotated[list[RankMemoryStatus], Field(description="The arithmetic, per GPU.")]
+    memory: Annotated[list[RankMemoryStatus], Field(description="The arithmetic, per GPU, in GiB.")]
     kv_cache_tokens: Annotated[int, Field(description="Tokens the resulting KV cache holds.")]
     max_concurrency: Annotated[str, Field(description="Requests of full length that fit at once.")]
-    rejected: list[RejectedStatus] = []
-    alternatives: list[AlternativeStatus] = []
+    rejected: Annotated[list[RejectedStatus], Field(description="Candidates that were not taken, and why.")] = []
+    alternatives: Annotated[list[AlternativeStatus], Field(description="Candidates that would work too.")] = []
     notes: Annotated[list[str], Field(description="Assumptions, and where facts came from.")] = []
 
 
 class ModelServingStatus(ApiModel):
-    """Status of a ModelServing."""
+    """What was decided, with the arithmetic, and what is running. Written by the operator."""
 
-    observed_generation: int = 0
+    observed_generation: Annotated[int, Field(description="Generation of the resource this status is about.")] = 0
     conditions: Annotated[
         list[Condition],
-        Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
+        Field(description="Planned, Available, Progressing and Degraded."),
+        ListType("map", "type"),
     ] = []
-    plan: PlanStatus | None = None
+    plan: Annotated[PlanStatus | None, Field(description="The plan in force.")] = None
     endpoint: Annotated[str | None, Field(description="Address of the OpenAI-compatible API inside the cluster.")] = (
         None
     )
