@@ -1,8 +1,11 @@
-"""Node shapes and what is free on them: the planner thinks in shapes, not in nodes."""
+"""Node shapes and what is free on them: the planner thinks in shapes, not in nodes.
+
+A shape is a GPU product, since a pod asks for a product and the scheduler may put it on any node that has it.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelserving.cluster.snapshot import ClusterSnapshot, NodeFacts
 from modelserving.engine.device import Gpu
@@ -14,12 +17,14 @@ class FreeNode:
 
     Attributes:
         name: node's name.
+        capacity: allocatable GPUs.
         gpus: free GPUs.
         cpu_millis: free CPU.
         memory_bytes: free host memory.
     """
 
     name: str
+    capacity: int
     gpus: int
     cpu_millis: int
     memory_bytes: int
@@ -27,13 +32,13 @@ class FreeNode:
 
 @dataclass(frozen=True, slots=True)
 class NodeShape:
-    """All eligible nodes with the same GPUs.
+    """All eligible nodes with GPUs of one product.
 
     Attributes:
-        gpu: the GPU.
+        gpu: the GPU; where nodes differ in memory (ECC, driver), the one with the least.
         gpu_resource: extended resource that counts it.
-        gpus_per_node: allocatable GPUs of one node.
-        host_memory_bytes: allocatable host memory of the largest of these nodes.
+        gpus_per_node: allocatable GPUs of the largest node.
+        host_memory_bytes: allocatable host memory of the node with the most.
         nodes: what is free on each, by name.
     """
 
@@ -49,7 +54,7 @@ class NodeShape:
 
     def replicas_at_most(self, gpus: int) -> int:
         """Count replicas of `gpus` GPUs that these nodes would hold if nothing else ran there."""
-        return len(self.nodes) * (self.gpus_per_node // gpus)
+        return sum(node.capacity // gpus for node in self.nodes)
 
 
 def _fitting(free_gpus: int, gpus: int, free_memory: int, memory: int) -> int:
@@ -58,7 +63,7 @@ def _fitting(free_gpus: int, gpus: int, free_memory: int, memory: int) -> int:
 
 
 def shapes(snapshot: ClusterSnapshot, obstacle: Callable[[NodeFacts], str], without: str = "") -> tuple[NodeShape, ...]:
-    """Group the nodes that have GPUs and no obstacle by shape, with what pods leave free.
+    """Group the nodes that have GPUs and no obstacle by product, with what pods leave free.
 
     Args:
         snapshot: nodes and bound pods.
@@ -66,13 +71,27 @@ def shapes(snapshot: ClusterSnapshot, obstacle: Callable[[NodeFacts], str], with
         without: `namespace/name` of the ModelServing whose own pods do not count, since the new plan replaces them.
     """
     used = _used(snapshot, without)
-    grouped: dict[tuple[Gpu, str, int], list[NodeFacts]] = defaultdict(list)
+    grouped: dict[tuple[str, str], list[NodeFacts]] = defaultdict(list)
     for node in snapshot.nodes:
         if node.gpu is not None and node.gpu_count > 0 and not obstacle(node):
-            grouped[node.gpu, node.gpu_resource, node.gpu_count].append(node)
+            grouped[node.gpu.product, node.gpu_resource].append(node)
     return tuple(
-        NodeShape(gpu, resource, count, max(n.memory_bytes for n in nodes), tuple(_free(nodes, used)))
-        for (gpu, resource, count), nodes in sorted(grouped.items())
+        NodeShape(
+            gpu=_least([node.gpu for node in nodes if node.gpu is not None]),
+            gpu_resource=resource,
+            gpus_per_node=max(node.gpu_count for node in nodes),
+            host_memory_bytes=max(node.memory_bytes for node in nodes),
+            nodes=tuple(_free(nodes, used)),
+        )
+        for (_, resource), nodes in sorted(grouped.items())
+    )
+
+
+def _least(gpus: list[Gpu]) -> Gpu:
+    return replace(
+        gpus[0],
+        memory_total_bytes=min(gpu.memory_total_bytes for gpu in gpus),
+        compute_capability=min(gpu.compute_capability for gpu in gpus),
     )
 
 
@@ -89,4 +108,6 @@ def _used(snapshot: ClusterSnapshot, without: str) -> dict[str, tuple[int, int, 
 def _free(nodes: Iterable[NodeFacts], used: dict[str, tuple[int, int, int]]) -> Iterable[FreeNode]:
     for node in sorted(nodes, key=lambda node: node.name):
         gpus, cpu, memory = used.get(node.name, (0, 0, 0))
-        yield FreeNode(node.name, max(0, node.gpu_count - gpus), node.cpu_millis - cpu, node.memory_bytes - memory)
+        yield FreeNode(
+            node.name, node.gpu_count, max(0, node.gpu_count - gpus), node.cpu_millis - cpu, node.memory_bytes - memory
+        )

@@ -107,6 +107,6 @@ def label_problem(label_bytes: int, product: Product | None, name: str) -> str:
         return f"label nvidia.com/gpu.memory says {label_bytes // MIB} MiB, which no GPU has"
     if product is not None:
         usual = product.label_mib * MIB
-        if label_bytes > usual * (1 + LABEL_TOLERANCE):
+        if abs(label_bytes - usual) > usual * LABEL_TOLERANCE:
             return f"label nvidia.com/gpu.memory says {label_bytes // MIB} MiB, but {name} has {product.label_mib} MiB"
     return ""

@@ -43,12 +43,12 @@ def best_fit(candidate: Candidate) -> int:
     return min(left, default=candidate.shape.gpus_per_node)
 
 
-def name(candidate: Candidate) -> tuple[str, int]:
+def name(candidate: Candidate) -> str:
     """Ties break on names, so that the order of nodes does not matter."""
-    return candidate.shape.gpu.product, candidate.shape.gpus_per_node
+    return candidate.shape.gpu.product
 
 
-def preference(candidate: Candidate, order: Sequence[Method]) -> tuple[int, int, int, int, tuple[str, int]]:
+def preference(candidate: Candidate, order: Sequence[Method]) -> tuple[int, int, int, int, str]:
     """Sort key over all criteria."""
     return (
         fewest_gpus(candidate),

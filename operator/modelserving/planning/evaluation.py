@@ -103,9 +103,12 @@ def _too_large(
             f"{format_gib(rank.weights.value)} of weights leave no room for the KV cache on each GPU: "
             f"{format_gib(rank.without_kv_cache)} without it, {budget} to spend"
         )
+    kv_cache = max(memory.kv_cache.requested_bytes, memory.kv_cache.min_bytes_to_start)
+    # Said with its band, since the band is what decides: a sum that fits only at the best estimate may run out of memory.
+    upper = memory.budget_bytes - rank.kv_cache_available_low
     text = (
-        f"short by {format_gib(memory.shortfall_bytes)} on each GPU: {format_gib(rank.without_kv_cache)} and "
-        f"{format_gib(memory.kv_cache.requested_bytes)} of KV cache, {budget} to spend"
+        f"short by {format_gib(memory.shortfall_bytes)} on each GPU: {format_gib(kv_cache)} of KV cache beside "
+        f"{format_gib(rank.without_kv_cache)} of all else, which may reach {format_gib(upper)}; {budget} to spend"
     )
     length = longest_context(request, candidate, config, memory, version)
     return f"{text}; would fit with contextLength ≤ {length:,}" if length else text

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from modelserving.api.reasons import Reason
 from modelserving.cluster.capacity import NodeShape
-from modelserving.cluster.eligibility import obstacle
-from modelserving.cluster.snapshot import ClusterSnapshot, NodeFacts
+from modelserving.cluster.snapshot import ClusterSnapshot
 from modelserving.planning.checkpoints import Method
 from modelserving.planning.evaluation import Evaluated
-from modelserving.planning.plan import Placement, Rejected, Rejection
+from modelserving.planning.placing import obstacle_of
+from modelserving.planning.plan import Rejected, Rejection
 from modelserving.planning.request import PlanRequest
 from modelserving.units import format_gib
 
@@ -32,35 +32,6 @@ def decision(request: PlanRequest, chosen: Evaluated) -> str:
         f"{format_gib(rank.weights.value)} of weights and {format_gib(memory.kv_cache.requested_bytes)} of KV cache for "
         f"{request.concurrency} × {config.max_model_len:,} tokens, with {format_gib(spare)} to spare of {format_gib(memory.budget_bytes)}."
     )
-
-
-def waiting(request: PlanRequest, chosen: Evaluated, placement_free: int) -> str:
-    """Say what a plan waits for that fits the hardware but not what is free now; empty if it waits for nothing."""
-    if placement_free >= request.replicas:
-        return ""
-    shape, gpus = chosen.candidate.shape, chosen.candidate.gpus
-    free = sum(node.gpus for node in shape.nodes)
-    wanted = "it needs" if request.replicas == 1 else f"each of {request.replicas} replicas needs"
-    most = max((node.gpus for node in shape.nodes), default=0)
-    short_of_memory = (
-        request.replicas > placement_free and most >= gpus and shape.replicas_free(gpus) >= request.replicas
-    )
-    if short_of_memory:
-        return (
-            f"Waits for host memory: {wanted} {format_gib(chosen.memory.host_memory_bytes)} beside {gpus} × {shape.gpu.product}; "
-            f"{placement_free} of {request.replicas} replicas can start now."
-        )
-    return (
-        f"Waits for free GPUs: {wanted} {gpus} × {shape.gpu.product} on one node; {free} of {shape.gpus_per_node * len(shape.nodes)} "
-        f"are free, at most {most} on one node; {placement_free} of {request.replicas} replicas can start now."
-    )
-
-
-def placement(request: PlanRequest, chosen: Evaluated) -> Placement:
-    """Say where replicas go, and how many could start now."""
-    shape, gpus = chosen.candidate.shape, chosen.candidate.gpus
-    free = shape.replicas_free(gpus, chosen.memory.host_memory_bytes)
-    return Placement(shape.gpu.product, shape.gpu_resource, gpus, 1, free, waiting(request, chosen, free))
 
 
 def no_nodes(request: PlanRequest, snapshot: ClusterSnapshot, shapes: Sequence[NodeShape]) -> Rejection:
@@ -94,15 +65,10 @@ def no_nodes(request: PlanRequest, snapshot: ClusterSnapshot, shapes: Sequence[N
     return Rejection(Reason.NO_GPU_NODES, f"No node with GPUs can take the pods: {'; '.join(named)}{more}.")
 
 
-def obstacle_of(request: PlanRequest, node: NodeFacts) -> str:
-    """Say what keeps the request's pods off a node; empty if nothing does."""
-    return obstacle(node, request.node_selector, request.tolerations, request.affinity)
-
-
 def rejection(request: PlanRequest, methods: Sequence[Method], rejected: Sequence[Rejected], sizes: str) -> Rejection:
     """Put together why no candidate passed, naming the nearest one."""
     reasons = {(entry.reason, entry.message) for entry in rejected}
-    if len(reasons) == 1:
+    if len(reasons) == 1 and rejected[0].reason != Reason.NOTHING_FITS:
         reason, message = reasons.pop()
         return Rejection(reason, f"{sizes}; {message}", tuple(rejected[:1]))
     short_of_memory = [entry for entry in rejected if entry.shortfall_bytes > 0]

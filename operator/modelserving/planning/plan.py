@@ -44,7 +44,8 @@ class Placement:
         gpu_resource: extended resource to request.
         gpus_per_node: GPUs on each node of the replica.
         nodes_per_replica: nodes one replica spans.
-        free_now: replicas that free GPUs could take at the moment of planning.
+        free_now: replicas that free GPUs could take at the moment of planning, the GPUs of pods it replaces counted as free.
+        beside_now: replicas that could have started then beside everything that ran, those pods included.
         waiting: sentence on what it waits for; empty if nothing.
     """
 
@@ -53,6 +54,7 @@ class Placement:
     gpus_per_node: int
     nodes_per_replica: int = 1
     free_now: int = 0
+    beside_now: int = 0
     waiting: str = ""
 
 

@@ -11,7 +11,6 @@ waits for. Pure and deterministic: the order of nodes and pods does not matter, 
 
 from collections.abc import Mapping, Sequence
 
-from modelserving.cluster.capacity import shapes
 from modelserving.cluster.snapshot import ClusterSnapshot
 from modelserving.engine.versions import EngineVersion, engine_version
 from modelserving.models.facts import FactsRefusal, ModelFacts
@@ -20,9 +19,10 @@ from modelserving.planning import explanation
 from modelserving.planning.candidates import Candidate, enumerate_candidates
 from modelserving.planning.checkpoints import Method, methods
 from modelserving.planning.evaluation import Evaluated, evaluate
+from modelserving.planning.placing import place, usable_shapes
 from modelserving.planning.plan import Alternative, Plan, Rejected, Rejection
 from modelserving.planning.request import PlanRequest
-from modelserving.sizing.weights import checkpoint_bytes
+from modelserving.sizing.checkpoint import checkpoint_bytes
 from modelserving.units import format_gib
 
 # Alternatives shown beside a plan: one for each other product, at most this many.
@@ -45,7 +45,7 @@ def plan(
     ways = methods(request, facts)
     if isinstance(ways, Rejection):
         return ways
-    usable = shapes(snapshot, lambda node: explanation.obstacle_of(request, node), without=request.key)
+    usable = usable_shapes(request, snapshot)
     candidates = enumerate_candidates(request, ways, usable)
     if not candidates:
         return explanation.no_nodes(request, snapshot, usable)
@@ -55,7 +55,7 @@ def plan(
     if chosen is None:
         refused = explanation.rejection(request, ways, rejected, _sizes(ways))
         return Rejection(refused.reason, refused.message, refused.rejected, notes)
-    return _plan(request, version, chosen, passed, rejected, notes)
+    return _plan(request, snapshot, chosen, passed, rejected, notes)
 
 
 def _search(
@@ -68,17 +68,17 @@ def _search(
     """
     passed: list[Evaluated] = []
     rejected: list[Rejected] = []
-    settled: set[tuple[str, int]] = set()
+    settled: set[str] = set()
     for candidate in candidates:
         shape = candidate.shape
-        if (shape.gpu.product, shape.gpus_per_node) in settled:
+        if shape.gpu.product in settled:
             continue
         outcome = evaluate(request, candidate, version)
         if isinstance(outcome, Rejected):
             rejected.append(outcome)
             continue
         passed.append(outcome)
-        settled.add((shape.gpu.product, shape.gpus_per_node))
+        settled.add(shape.gpu.product)
         if len(passed) > MOST_ALTERNATIVES and any(_free(request, earlier) for earlier in passed):
             break
     return sorted(passed, key=lambda outcome: not _free(request, outcome)), rejected
@@ -121,7 +121,7 @@ def _alternatives(chosen: Evaluated, passed: Sequence[Evaluated]) -> tuple[Alter
 
 def _plan(
     request: PlanRequest,
-    version: EngineVersion,
+    snapshot: ClusterSnapshot,
     chosen: Evaluated,
     passed: Sequence[Evaluated],
     rejected: Sequence[Rejected],
@@ -140,14 +140,16 @@ def _plan(
         quantization=chosen.config.quantization or (stored.method if stored else None),
         engine_version=request.engine_version,
         config=chosen.config,
-        placement=explanation.placement(request, chosen),
+        placement=place(
+            request, snapshot, chosen.candidate.shape, chosen.candidate.gpus, chosen.memory.host_memory_bytes
+        ),
         memory=chosen.memory,
         concurrency=request.concurrency,
         checkpoint_bytes=checkpoint_bytes(method.facts),
         decision=explanation.decision(request, chosen),
         rejected=_worth_showing(chosen, rejected),
         alternatives=_alternatives(chosen, passed),
-        notes=notes + chosen.memory.assumptions,
+        notes=tuple(dict.fromkeys(notes + chosen.memory.assumptions)),
         request_digest=request.digest(),
     )
 

@@ -38,6 +38,8 @@ class PlanRequest:
         kv_cache_dtype: as `--kv-cache-dtype` names it.
         gpu_products: products allowed; empty means any.
         cpu_offload_bytes: host memory per GPU for weights.
+        engine_version: vLLM version to plan for.
+        engine_version_is_default: whether the operator chose it; a new default then does not touch what runs.
         node_selector: labels nodes must have.
         tolerations: taints that are borne, as pod fragments.
         affinity: affinity fragment of the pod.
@@ -57,14 +59,19 @@ class PlanRequest:
     gpu_memory_utilization: float | None = None
     cpu_offload_bytes: int = 0
     engine_version: str = DEFAULT_ENGINE_VERSION
+    engine_version_is_default: bool = False
     node_selector: tuple[tuple[str, str], ...] = ()
     tolerations: tuple[dict[str, Any], ...] = ()
     affinity: dict[str, Any] | None = None
 
     def digest(self) -> str:
-        """Digest of all that a plan depends on, replicas and key left out: scaling does not make a new plan."""
+        """Digest of all that is asked: two requests with the same digest are served by the same plan.
+
+        Replicas and key are left out, since scaling does not make a new plan, and so is a version that the operator chose, since its
+        upgrade must not restart every model.
+        """
         fields = dataclasses.asdict(self)
-        for name in ("key", "replicas"):
+        for name in ("key", "replicas", *(("engine_version",) if self.engine_version_is_default else ())):
             fields.pop(name)
         text = json.dumps(fields, sort_keys=True, separators=(",", ":"), default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -90,6 +97,7 @@ def request_from(key: str, spec: ModelServingSpec, default_engine_version: str =
         gpu_memory_utilization=spec.gpu.memory_utilization,
         cpu_offload_bytes=parse_whole(spec.offload.cpu_per_gpu),
         engine_version=(spec.engine.version or default_engine_version).removeprefix("v"),
+        engine_version_is_default=spec.engine.version is None,
         node_selector=tuple(sorted(spec.pod.node_selector.items())),
         tolerations=tuple(spec.pod.tolerations),
         affinity=spec.pod.affinity,

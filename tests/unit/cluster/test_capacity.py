@@ -21,8 +21,8 @@ def pod(node_name: str, gpus: int, owner: str = "", memory: int = 0) -> PodReque
     return PodRequests("n", f"p-{node_name}-{gpus}-{owner}", node_name, owner, gpus, 0, memory)
 
 
-def test_nodes_with_equal_gpus_make_one_shape() -> None:
-    snapshot = ClusterSnapshot((node("b"), node("a"), node("c", L40S, 4), node("d", None, 0)))
+def test_nodes_with_one_product_make_one_shape() -> None:
+    snapshot = ClusterSnapshot((node("b"), node("a", H100, 4), node("c", L40S, 4), node("d", None, 0)))
     found = shapes(snapshot, lambda _: "")
     assert [(shape.gpu.product, shape.gpus_per_node, [n.name for n in shape.nodes]) for shape in found] == [
         ("NVIDIA-H100-80GB-HBM3", 8, ["a", "b"]),
@@ -53,6 +53,15 @@ def test_a_node_on_which_too_much_is_requested_has_nothing_free_rather_than_less
     (shape,) = shapes(snapshot, lambda _: "")
     assert shape.nodes[0].gpus == 0
     assert shape.replicas_free(1, GIB) == 0
+
+
+def test_where_nodes_of_a_product_differ_in_memory_the_least_counts() -> None:
+    lesser = replace(H100, memory_total_bytes=78 * GIB)
+    (shape,) = shapes(ClusterSnapshot((node("a"), node("b", lesser), node("c", H100, 2))), lambda _: "")
+    assert shape.gpu == lesser
+    assert shape.gpus_per_node == 8
+    assert shape.replicas_at_most(4) == 4
+    assert shape.replicas_at_most(2) == 9
 
 
 def test_nodes_with_an_obstacle_are_left_out() -> None:

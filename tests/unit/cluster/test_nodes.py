@@ -74,6 +74,7 @@ def test_a_known_product_without_memory_label_is_taken_by_its_name() -> None:
         ({"nvidia.com/gpu.memory": "999999999999"}, "no GPU has"),
         ({"nvidia.com/gpu.memory": "9" * 5000}, "not a number"),
         ({"nvidia.com/gpu.memory": "163118"}, "has 81559 MiB"),
+        ({"nvidia.com/gpu.memory": "40000"}, "has 81559 MiB"),
         ({"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3-SHARED"}, "shared"),
         ({"nvidia.com/gpu.replicas": "4"}, "shared"),
         ({"nvidia.com/gpu.sharing-strategy": "mps"}, "shared (mps)"),
