@@ -22,7 +22,6 @@ from modelserving.planning.evaluation import Evaluated, evaluate
 from modelserving.planning.placing import place, usable_shapes
 from modelserving.planning.plan import Alternative, Plan, Rejected, Rejection
 from modelserving.planning.request import PlanRequest
-from modelserving.sizing.checkpoint import checkpoint_bytes
 from modelserving.units import format_gib
 
 # Alternatives shown beside a plan: one for each other product, at most this many.
@@ -92,7 +91,7 @@ def _free(request: PlanRequest, outcome: Evaluated) -> bool:
 def _sizes(ways: Sequence[Method]) -> str:
     """State what each way weighs: the first thing a person wants to know of a model that does not run."""
     return "; ".join(
-        f"{way.facts.model} has {format_gib(checkpoint_bytes(way.facts))} of weights in {way.facts.stored_precision}"
+        f"{way.facts.model} has {format_gib(way.facts.checkpoint_bytes)} of weights in {way.facts.stored_precision}"
         for way in ways
     )
 
@@ -145,7 +144,7 @@ def _plan(
         ),
         memory=chosen.memory,
         concurrency=request.concurrency,
-        checkpoint_bytes=checkpoint_bytes(method.facts),
+        checkpoint_bytes=method.facts.checkpoint_bytes,
         decision=explanation.decision(request, chosen),
         rejected=_worth_showing(chosen, rejected),
         alternatives=_alternatives(chosen, passed),

@@ -1,0 +1,50 @@
+"""The engine's configuration that a plan decides; every size explicit, names as vLLM's flags."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """What `vllm serve` is started with.
+
+    Attributes:
+        dtype: resolved: `bfloat16`, `float16` or `float32`.
+        quantization: `--quantization`; None where the checkpoint itself decides or nothing is quantized.
+        kv_cache_dtype: `--kv-cache-dtype`.
+        cpu_offload_bytes: bytes of weights per GPU kept in host memory (`--cpu-offload-gb`).
+        block_size: tokens in a KV cache block; None lets the attention backend choose.
+        limit_mm_per_prompt: images, videos, … a prompt may hold, as pairs; empty means vLLM's default.
+    """
+
+    max_model_len: int
+    max_num_seqs: int
+    max_num_batched_tokens: int
+    gpu_memory_utilization: float
+    dtype: str = "bfloat16"
+    tensor_parallel_size: int = 1
+    pipeline_parallel_size: int = 1
+    enable_expert_parallel: bool = False
+    quantization: str | None = None
+    kv_cache_dtype: str = "auto"
+    enforce_eager: bool = False
+    cpu_offload_bytes: int = 0
+    block_size: int | None = None
+    limit_mm_per_prompt: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def world_size(self) -> int:
+        """GPUs of one replica."""
+        return self.tensor_parallel_size * self.pipeline_parallel_size
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRefusal:
+    """vLLM would not start with this configuration, whatever the memory.
+
+    Attributes:
+        reason: CamelCase.
+        message: what is wrong and what to do instead.
+    """
+
+    reason: str
+    message: str

@@ -1,0 +1,209 @@
+"""What vLLM refuses whatever the memory, in the order in which it would notice.
+
+Source: vLLM 0.32 config/model.py, config/vllm.py, config/scheduler.py, config/parallel.py, layers/linear.py,
+layers/vocab_parallel_embedding.py and layers/quantization/. Each rule is one function; the first that objects answers.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from modelserving.engine import divisibility
+from modelserving.engine.config import EngineConfig, EngineRefusal
+from modelserving.engine.defaults import resolve_dtype
+from modelserving.engine.device import Gpu
+from modelserving.engine.quantization import (
+    DEPRECATED,
+    NEEDS_FILES,
+    capability_number,
+    method_of,
+    online_method,
+    same_method,
+    too_old,
+)
+from modelserving.engine.versions import EngineVersion
+from modelserving.models.facts import ModelFacts
+
+# Attention kernels take blocks of whole multiples of this (v1/attention/backends/).
+_BLOCK_MULTIPLE = 16
+_LARGEST_BLOCK = 1024
+# v1/attention/backends/triton_attn.py and FlashInfer: no fp8 cache before Ampere.
+_FP8_KV_CAPABILITY = 80
+_KV_CACHE_DTYPES = frozenset(
+    {
+        "auto",
+        "float16",
+        "bfloat16",
+        "fp8",
+        "fp8_e4m3",
+        "fp8_e5m2",
+        "int8_per_token_head",
+        "fp8_per_token_head",
+        "int4_per_token_head",
+        "nvfp4",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    facts: ModelFacts
+    config: EngineConfig
+    gpu: Gpu
+    version: EngineVersion
+
+
+def refusal(facts: ModelFacts, config: EngineConfig, gpu: Gpu, version: EngineVersion) -> EngineRefusal | None:
+    """Why vLLM would not start with this configuration, or None."""
+    case = _Case(facts, config, gpu, version)
+    return next((objection for rule in _RULES if (objection := rule(case)) is not None), None)
+
+
+def _architecture(case: _Case) -> EngineRefusal | None:
+    if case.version.supports(case.facts.architecture):
+        return None
+    instead = f" Use {case.facts.runs_instead}, the same model converted." if case.facts.runs_instead else ""
+    return EngineRefusal(
+        "ArchitectureNotSupported",
+        f"vLLM {case.version.text} has no model class {case.facts.architecture}, so it cannot run {case.facts.model}."
+        f"{instead}",
+    )
+
+
+def _sizes(case: _Case) -> EngineRefusal | None:
+    config = case.config
+    for name in ("max_model_len", "max_num_seqs", "max_num_batched_tokens"):
+        if getattr(config, name) < 1:
+            return EngineRefusal("SizeNotPositive", f"{name} is {getattr(config, name)} and must be at least 1.")
+    for name in ("tensor_parallel_size", "pipeline_parallel_size"):
+        if getattr(config, name) < 1:
+            return EngineRefusal("SizeNotPositive", f"{name} is {getattr(config, name)} and must be at least 1.")
+    if not 0 < config.gpu_memory_utilization <= 1:
+        return EngineRefusal(
+            "UtilizationOutOfRange",
+            f"gpu_memory_utilization is {config.gpu_memory_utilization:g} and must be above 0 and at most 1.",
+        )
+    if config.max_num_batched_tokens < config.max_num_seqs:
+        return EngineRefusal(
+            "BatchSmallerThanSequences",
+            f"max_num_batched_tokens ({config.max_num_batched_tokens}) is smaller than max_num_seqs "
+            f"({config.max_num_seqs}); every sequence needs at least one token in a batch.",
+        )
+    return None
+
+
+def _length(case: _Case) -> EngineRefusal | None:
+    asked, derived = case.config.max_model_len, case.facts.max_model_len
+    if asked <= derived:
+        return None
+    return EngineRefusal(
+        "ContextTooLong",
+        f"{case.facts.model} is made for at most {derived:,} tokens; {asked:,} were asked for. "
+        f"Set contextLength to {derived} or less.",
+    )
+
+
+def _dtype(case: _Case) -> EngineRefusal | None:
+    resolved = resolve_dtype(case.facts, case.config.dtype, case.gpu)
+    return resolved if isinstance(resolved, EngineRefusal) else None
+
+
+def _quantization_known(case: _Case) -> EngineRefusal | None:
+    stored, flag = case.facts.stored_quantization, case.config.quantization
+    names = case.version.methods
+    if stored is not None and stored.method not in names:
+        return EngineRefusal(
+            "UnknownQuantization",
+            f"{case.facts.model} is stored as {stored.method}, which vLLM {case.version.text} does not know. "
+            "Name a checkpoint in AWQ, GPTQ, fp8 or compressed-tensors.",
+        )
+    if flag is None:
+        return None
+    if flag not in names:
+        return EngineRefusal(
+            "UnknownQuantization", f"vLLM {case.version.text} has no quantization method {flag[:60]!r}."
+        )
+    if flag in DEPRECATED:
+        return EngineRefusal("QuantizationDeprecated", f"vLLM refuses {flag} as deprecated. Use fp8_per_tensor.")
+    if stored is not None and not same_method(flag, stored.method):
+        return EngineRefusal(
+            "QuantizationMismatch",
+            f"{case.facts.model} is stored as {stored.method}; vLLM refuses {flag} on top. Leave quantization to the "
+            "checkpoint, or name a 16-bit checkpoint.",
+        )
+    if stored is None and flag in NEEDS_FILES:
+        return EngineRefusal(
+            "QuantizationConfigMissing",
+            f"{flag} needs a checkpoint quantized with it; {case.facts.model} is not. Name one in variants, or use "
+            "fp8_per_tensor.",
+        )
+    return None
+
+
+def _quantization_runs(case: _Case) -> EngineRefusal | None:
+    stored, gpu = case.facts.stored_quantization, case.gpu
+    name = stored.method if stored is not None else online_method(case.config.quantization, stored)
+    method = method_of(name) if name is not None else None
+    if name is None or method is None:
+        return None
+    if capability_number(gpu) < method.min_capability:
+        return too_old(name, method, gpu)
+    if case.config.dtype not in method.act_dtypes:
+        return EngineRefusal(
+            "DtypeNotSupported", f"{name} runs with {' or '.join(method.act_dtypes)}, not with {case.config.dtype}."
+        )
+    if stored is not None and stored.desc_act and case.version.rejects_act_order:
+        return EngineRefusal(
+            "ActOrderNotSupported",
+            f"{case.facts.model} is quantized with desc_act (activation order), which vLLM {case.version.text} refuses. "
+            "Use a checkpoint with desc_act=false.",
+        )
+    if method.online and case.config.cpu_offload_bytes > 0:
+        return EngineRefusal(
+            "OffloadWithOnTheFlyQuantization",
+            f"vLLM cannot offload weights that {name} makes while loading. Use a stored quantized checkpoint, or no "
+            "offload.",
+        )
+    return None
+
+
+def _kv_cache(case: _Case) -> EngineRefusal | None:
+    dtype, number = case.config.kv_cache_dtype, capability_number(case.gpu)
+    if dtype not in _KV_CACHE_DTYPES:
+        return EngineRefusal("KvCacheDtypeUnknown", f"the size of a KV cache of {dtype[:60]!r} is not known. Use fp8.")
+    if dtype.startswith("fp8") and number < _FP8_KV_CAPABILITY:
+        return EngineRefusal(
+            "KvCacheDtypeNeedsNewerGpu",
+            f"an fp8 KV cache needs compute capability 8.0 or newer; {case.gpu.product} has {number / 10:.1f}. Use auto.",
+        )
+    block = case.config.block_size
+    if block is not None and (block < 1 or block % _BLOCK_MULTIPLE or block > _LARGEST_BLOCK):
+        return EngineRefusal(
+            "BlockSizeNotSupported",
+            f"block_size is {block}; attention kernels take multiples of {_BLOCK_MULTIPLE} up to {_LARGEST_BLOCK}.",
+        )
+    return None
+
+
+def _parallelism(case: _Case) -> EngineRefusal | None:
+    if case.config.enable_expert_parallel:
+        return EngineRefusal(
+            "ExpertParallelNeedsExperts", f"{case.facts.model} has no experts to distribute. Leave expert parallel off."
+        )
+    if case.config.pipeline_parallel_size > case.facts.num_layers:
+        return EngineRefusal(
+            "MoreStagesThanLayers",
+            f"{case.facts.num_layers} layers cannot fill {case.config.pipeline_parallel_size} pipeline stages.",
+        )
+    return divisibility.objection(case.facts, case.config)
+
+
+_RULES: tuple[Callable[[_Case], EngineRefusal | None], ...] = (
+    _architecture,
+    _sizes,
+    _quantization_known,
+    _dtype,
+    _length,
+    _quantization_runs,
+    _parallelism,
+    _kv_cache,
+)

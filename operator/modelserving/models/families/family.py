@@ -1,0 +1,57 @@
+"""What a family description gives: the modules, the attention and the limits of one checkpoint."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from modelserving.models.facts import AttentionGroup, Section, VisionTower
+from modelserving.models.fields import Fields
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A checkpoint as its family describes it from config.json alone.
+
+    Attributes:
+        sections: every weight and buffer, in the order vLLM builds them; nothing marked as quantized yet.
+        runs_instead: Hub id of a converted checkpoint that vLLM runs, where it has no class for this one.
+    """
+
+    sections: tuple[Section, ...]
+    attention: tuple[AttentionGroup, ...]
+    max_model_len: int
+    hidden_size: int
+    intermediate_size: int
+    vocab_size: int
+    num_layers: int
+    num_attention_heads: int
+    num_kv_heads: int
+    head_size: int
+    tie_word_embeddings: bool
+    vision: VisionTower | None = None
+    runs_instead: str | None = None
+    assumptions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Models that vLLM builds alike.
+
+    Attributes:
+        architectures: names in config.json's `architectures`.
+        describe: config.json -> description; raises InvalidFieldError for a field that does not hold what it must.
+        prefixes: (prefix in the checkpoint, prefix in vLLM), the first that matches counts; as the model's weight mapper.
+        unused: prefixes, in vLLM's naming, of tensors that its class does not load.
+    """
+
+    name: str
+    architectures: tuple[str, ...]
+    describe: Callable[[Fields], Description]
+    prefixes: tuple[tuple[str, str], ...] = ()
+    unused: tuple[str, ...] = ()
+
+    def vllm_name(self, name: str) -> str:
+        """Name of a checkpoint tensor in vLLM's naming."""
+        for stored, built in self.prefixes:
+            if name.startswith(stored):
+                return built + name[len(stored) :]
+        return name

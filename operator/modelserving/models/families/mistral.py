@@ -1,0 +1,15 @@
+"""Mistral: Llama's modules, a sliding window where config.json has one (vLLM 0.32: model_executor/models/mistral.py)."""
+
+from modelserving.models.families.dense import DenseDecoder, describe_dense
+from modelserving.models.families.family import Description, Family
+from modelserving.models.fields import Fields
+
+# Defaults: transformers MistralConfig; an absent sliding_window means 4096, null means none.
+DECODER = DenseDecoder(defaults={"max_position_embeddings": 131072, "num_key_value_heads": 8, "sliding_window": 4096})
+
+
+def _describe(config: Fields) -> Description:
+    return describe_dense(config, DECODER)
+
+
+FAMILY = Family(name="mistral", architectures=("MistralForCausalLM",), describe=_describe)

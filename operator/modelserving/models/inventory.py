@@ -1,0 +1,130 @@
+"""Tensor inventory -> vLLM's modules: the road from safetensors headers.
+
+The family says which checkpoint tensors make up which module; sizes and what is quantized come from the tensors. Where
+the headers are incomplete or contradict themselves nothing is guessed: the caller falls back to config.json.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from math import prod
+
+from modelserving.models import headers
+from modelserving.models.facts import Module, Quantization, Section, Split, Stage
+from modelserving.models.families.family import Family
+from modelserving.models.metadata import TensorGroup
+
+# Names that quantization tools give the packed weight instead of `weight`.
+_WEIGHT_NAMES = ("weight", "qweight", "weight_packed")
+_QUANTIZED_DTYPES = frozenset({"F8_E4M3", "F8_E5M2", "I8", "U8", "F4"})
+# Buffers and scales that vLLM computes itself or folds into other tensors.
+_COMPUTED = ("rotary_emb.inv_freq", "position_ids")
+_BITS_PER_WORD = 32
+
+
+class HeadersIncompleteError(ValueError):
+    """The tensors do not make up the modules that the family names; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Tensor:
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Weight:
+    rows: int
+    columns: int
+    quantized: bool
+
+
+class Inventory:
+    """Tensors of a checkpoint by vLLM's names."""
+
+    def __init__(self, groups: Iterable[TensorGroup], family: Family, quantization: Quantization | None) -> None:
+        self._tensors: dict[str, _Tensor] = {}
+        self._quantization = quantization
+        for group in groups:
+            for name in headers.names(group):
+                self._tensors[family.vllm_name(name)] = _Tensor(group.dtype, group.shape)
+
+    def sections(self, described: tuple[Section, ...]) -> tuple[Section, ...]:
+        """Sections with sizes and quantization as stored; layers that differ become sections of their own.
+
+        Raises:
+            HeadersIncompleteError: a tensor is missing or has an impossible shape.
+        """
+        found: list[Section] = []
+        for section in described:
+            found.extend([section] if section.buffers else self._section(section))
+        return tuple(found)
+
+    def _section(self, section: Section) -> list[Section]:
+        in_layers = section.stage is Stage.LAYERS
+        variants: dict[tuple[Module, ...], list[int]] = defaultdict(list)
+        for index in section.layers if in_layers else range(section.repeats):
+            variants[tuple(self._module(module, index) for module in section.modules)].append(index)
+        if in_layers:
+            return [replace(section, modules=modules, layers=tuple(at)) for modules, at in variants.items()]
+        return [replace(section, modules=modules, repeats=len(at)) for modules, at in variants.items()]
+
+    def _module(self, module: Module, index: int) -> Module:
+        if module.tied_to is not None:
+            return replace(module, out_features=self._rows(module.tied_to, module), in_features=module.in_features)
+        sources = [source.replace("*", str(index), 1) for source in (module.sources or (module.name,))]
+        weights = [self._weight(source, module) for source in sources]
+        if len({weight.columns for weight in weights}) > 1:
+            raise HeadersIncompleteError(f"the parts of {module.name} in layer {index} differ in their input size")
+        rows = tuple(weight.rows for weight in weights)
+        if module.split is Split.QKV and any(count % heads for count, heads in zip(rows, module.heads, strict=True)):
+            raise HeadersIncompleteError(f"{module.name} in layer {index} has {rows} rows for {module.heads} heads")
+        quantized = any(weight.quantized for weight in weights)
+        # GPTQ tools store a bias of zeros for every linear; vLLM leaves it out where the class has none.
+        has_bias = module.bias if quantized else f"{sources[0]}.bias" in self._tensors
+        return replace(module, in_features=weights[0].columns, out_features=rows, bias=has_bias, quantized=quantized)
+
+    def _rows(self, name: str, module: Module) -> tuple[int, ...]:
+        return (self._weight(name, module).rows,)
+
+    def _weight(self, source: str, module: Module) -> _Weight:
+        for kind in _WEIGHT_NAMES:
+            tensor = self._tensors.get(f"{source}.{kind}")
+            if tensor is not None:
+                return self._logical(source, kind, tensor)
+        tensor = self._tensors.get(source)
+        if tensor is None:
+            raise HeadersIncompleteError(f"{source}.weight is missing")
+        return _Weight(prod(tensor.shape), 1, False)
+
+    def _logical(self, source: str, kind: str, tensor: _Tensor) -> _Weight:
+        shape, quantization = tensor.shape, self._quantization
+        if kind == "weight":
+            if not shape or min(shape) < 1:
+                raise HeadersIncompleteError(f"{source}.weight has the shape {list(shape)}")
+            return _Weight(shape[0], prod(shape[1:]), tensor.dtype in _QUANTIZED_DTYPES)
+        if quantization is None or len(shape) != 2:
+            raise HeadersIncompleteError(f"{source}.{kind} of shape {list(shape)} is not explained by config.json")
+        packed = _BITS_PER_WORD // quantization.bits
+        if kind == "weight_packed":
+            return _Weight(shape[0], shape[1] * packed, True)
+        if quantization.method == "awq":
+            return _Weight(shape[1] * packed, shape[0], True)
+        return _Weight(shape[1], shape[0] * packed, True)
+
+
+def unexplained(groups: Iterable[TensorGroup], family: Family, sections: tuple[Section, ...]) -> Mapping[str, int]:
+    """Bytes by pattern of stored tensors that no module is made of and that vLLM is not known to leave out."""
+    roots = {
+        source for section in sections for module in section.modules for source in module.sources or (module.name,)
+    }
+    left: dict[str, int] = defaultdict(int)
+    for group in groups:
+        name = family.vllm_name(next(headers.names(group)))
+        folded = family.vllm_name(group.pattern)
+        known = (
+            folded in roots or folded.rpartition(".")[0] in roots or name.rpartition(".")[0] in roots or name in roots
+        )
+        if not known and not name.startswith(family.unused) and not folded.endswith(_COMPUTED):
+            left[group.pattern] += headers.total_bytes((group,))
+    return left

@@ -1,0 +1,105 @@
+"""The memory budget of one replica, put together.
+
+    budget = ceil(total x gpu_memory_utilization)
+    KV cache = budget - weights - activation peak - CUDA graphs - non-torch            on every rank
+
+Source: vLLM 0.32 v1/worker/utils.py `request_memory`, v1/worker/gpu_worker.py `determine_available_memory`.
+"""
+
+from math import ceil, isqrt
+
+from modelserving.engine.config import EngineConfig
+from modelserving.engine.device import Gpu
+from modelserving.engine.versions import EngineVersion
+from modelserving.models.facts import ModelFacts
+from modelserving.sizing.activation import activation_peak
+from modelserving.sizing.budget import MemoryEstimate, RankMemory, Term
+from modelserving.sizing.cuda_graphs import cuda_graphs
+from modelserving.sizing.host_memory import host_memory, pinned_bytes
+from modelserving.sizing.kv_cache import StageCache, pool, stage_cache
+from modelserving.sizing.non_torch import non_torch
+from modelserving.sizing.sharding import stage_layers
+from modelserving.sizing.weights import RankWeights, rank_weights
+
+
+def estimate(
+    facts: ModelFacts, config: EngineConfig, gpu: Gpu, version: EngineVersion, concurrency: int = 1
+) -> MemoryEstimate:
+    """Memory of a replica that `engine.rules.refusal` lets pass.
+
+    Args:
+        facts: the model.
+        config: the engine's configuration.
+        gpu: each of its GPUs.
+        version: facts of the vLLM version.
+        concurrency: requests of max_model_len tokens whose KV cache must fit at once.
+    """
+    budget = ceil(gpu.memory_total_bytes * config.gpu_memory_utilization)
+    stages = range(config.pipeline_parallel_size)
+    weights = [rank_weights(facts, config, version, stage) for stage in stages]
+    ranks = tuple(_rank(facts, config, gpu, version, stage, weights[stage], budget) for stage in stages)
+    caches = [stage_cache(facts, config, version, stage) for stage in stages]
+    pools = [
+        pool(cache, rank.kv_cache_available, config.max_model_len)
+        for cache, rank in zip(caches, ranks, strict=True)
+        if cache.bytes_per_block
+    ]
+    smallest = min(pools, key=lambda found: (found.max_concurrency, found.tokens))
+    return MemoryEstimate(
+        ranks=ranks,
+        total_bytes=gpu.memory_total_bytes,
+        budget_bytes=budget,
+        kv_cache=_fullest(caches).need(concurrency),
+        kv_cache_tokens=smallest.tokens,
+        max_concurrency=smallest.max_concurrency,
+        host_memory_bytes=_host(config, weights),
+        assumptions=facts.assumptions + ((version.note,) if version.note else ()),
+    )
+
+
+def combined_margin(terms: tuple[Term, ...]) -> int:
+    """How much more than their best estimates terms take together, at the upper end of their bands.
+
+    The terms err independently of each other (weights by layout, activations by kernel, graphs by capture, non-torch by
+    driver), so their margins add as the root of the sum of squares.
+    """
+    return isqrt(sum((term.high - term.value) ** 2 for term in terms))
+
+
+def _rank(
+    facts: ModelFacts,
+    config: EngineConfig,
+    gpu: Gpu,
+    version: EngineVersion,
+    stage: int,
+    weights: RankWeights,
+    budget: int,
+) -> RankMemory:
+    layers = len(stage_layers(facts.num_layers, config.pipeline_parallel_size)[stage])
+    is_last = stage == config.pipeline_parallel_size - 1
+    activation = activation_peak(facts, config, version, is_last)
+    graphs = cuda_graphs(facts, config, gpu, version, layers)
+    other = non_torch(config, version)
+    terms = (weights.on_gpu, activation, graphs, other)
+    available = budget - sum(term.value for term in terms)
+    return RankMemory(
+        pipeline_rank=stage,
+        weights=weights.on_gpu,
+        activation_peak=activation,
+        cuda_graphs=graphs,
+        non_torch=other,
+        kv_cache_available=available,
+        kv_cache_available_low=available - combined_margin(terms),
+        offloaded_bytes=weights.offloaded_bytes,
+        load_peak_bytes=weights.on_gpu.value + weights.largest_module,
+    )
+
+
+def _fullest(caches: list[StageCache]) -> StageCache:
+    return max(caches, key=lambda cache: cache.bytes_per_block * cache.blocks_per_request)
+
+
+def _host(config: EngineConfig, weights: list[RankWeights]) -> int:
+    pinned = config.tensor_parallel_size * sum(pinned_bytes(rank.offloaded) for rank in weights)
+    largest = max(rank.largest_module for rank in weights)
+    return host_memory(config.world_size, pinned, largest)

@@ -1,0 +1,57 @@
+"""Ignore lists of quantized checkpoints, as each method reads them."""
+
+import pytest
+
+from modelserving.models.facts import Module, Quantization, Split
+from modelserving.models.ignored import is_ignored, unreadable
+
+QKV = Module(
+    "model.layers.*.self_attn.qkv_proj",
+    Split.QKV,
+    8,
+    (8, 8, 8),
+    heads=(2, 2, 2),
+    sources=tuple(f"model.layers.*.self_attn.{part}_proj" for part in "qkv"),
+)
+DOWN = Module("model.layers.*.mlp.down_proj", Split.ROW, 8, (8,))
+
+
+def quantization(method: str, *ignored: str) -> Quantization:
+    return Quantization(method, 8, ignored=ignored)
+
+
+@pytest.mark.parametrize(
+    ("method", "entry", "expected"),
+    [
+        ("awq", "layers.3.", True),
+        ("awq", "layers.4.", False),
+        ("fp8", "model.layers.3.mlp.down_proj", True),
+        ("fp8", "mlp.down_proj", False),
+        ("compressed-tensors", "re:.*down_proj", True),
+        ("compressed-tensors", "re:.*mlp.down_proj$", True),
+        ("compressed-tensors", "re:.*mlp$", False),
+        ("compressed-tensors", "re:model\\.layers\\.3\\..*", True),
+        ("compressed-tensors", "re:model", True),
+        ("compressed-tensors", "re:vision.*", False),
+        ("compressed-tensors", "re:^model.layers.3.mlp.down_proj$", True),
+        ("compressed-tensors", "re:^model.*x.*down_proj$", False),
+        ("modelopt", "model.layers.3*", True),
+        ("modelopt", "*down_proj", True),
+        ("modelopt", "*up_proj", False),
+        ("modelopt", "lm_head", False),
+    ],
+)
+def test_entries_match_as_the_method_reads_them(method: str, entry: str, expected: bool) -> None:
+    assert is_ignored(DOWN, 3, quantization(method, entry)) is expected
+
+
+def test_a_fused_module_is_ignored_when_all_its_parts_are() -> None:
+    parts = [f"model.layers.0.self_attn.{part}_proj" for part in "qkv"]
+    assert is_ignored(QKV, 0, quantization("fp8", *parts))
+    assert not is_ignored(QKV, 0, quantization("fp8", *parts[:2]))
+
+
+@pytest.mark.parametrize("entry", ["re:(a+)+$", "re:.*(gate|up)_proj", "re:" + "a" * 300, "re:a*b", "re:\\d+"])
+def test_patterns_that_could_take_for_ever_are_left_alone(entry: str) -> None:
+    assert unreadable(quantization("compressed-tensors", entry, "lm_head")) == (entry,)
+    assert not is_ignored(DOWN, 3, quantization("compressed-tensors", entry))

@@ -1,0 +1,140 @@
+"""What checkpoints say of their quantization, in all the places where they say it."""
+
+from typing import Any
+
+import pytest
+
+from modelserving.models.facts import Quantization
+from modelserving.models.fields import InvalidFieldError
+from modelserving.models.metadata import ModelMetadata, Origin
+from modelserving.models.stored_quantization import read_quantization
+
+
+def read(config: dict[str, Any], files: dict[str, Any] | None = None) -> Quantization | None:
+    return read_quantization(ModelMetadata("m", "main", Origin.FILE, config, quantization_files=files or {}))
+
+
+def quantized(**fields: Any) -> Quantization:
+    found = read({"quantization_config": fields})
+    assert found is not None
+    return found
+
+
+def compressed(weights: dict[str, Any], **more: Any) -> Quantization:
+    return quantized(quant_method="compressed-tensors", config_groups={"group_0": {"weights": weights, **more}})
+
+
+GPTQ = {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": True}
+W4A16 = {"num_bits": 4, "type": "int", "strategy": "group", "group_size": 128, "symmetric": False}
+NVFP4 = {"num_bits": 4, "type": "float", "strategy": "tensor_group", "group_size": 16}
+
+CASES: dict[str, tuple[Quantization, dict[str, Any]]] = {
+    "AWQ": (
+        quantized(quant_method="awq", bits=4, group_size=128, modules_to_not_convert=["visual"]),
+        {
+            "method": "awq",
+            "bits": 4,
+            "group_size": 128,
+            "zero_point": True,
+            "ignored": ("visual",),
+            "precision": "int4",
+        },
+    ),
+    "AWQ's other key names": (quantized(quant_method="AWQ", w_bit=4, q_group_size=64), {"bits": 4, "group_size": 64}),
+    "GPTQ in activation order": (quantized(**GPTQ), {"method": "gptq", "desc_act": True, "strategy": "group"}),
+    "GPTQ by channel has no activation order": (
+        quantized(**GPTQ | {"group_size": -1, "bits": 8}),
+        {"desc_act": False, "strategy": "channel", "group_size": None, "precision": "int8"},
+    ),
+    "GPTQ with overrides": (quantized(**GPTQ | {"dynamic": {"-:x": {}}}), {"known": False}),
+    "fp8 by tensor, static": (
+        quantized(quant_method="fp8", activation_scheme="static", ignored_layers=["lm_head"]),
+        {"strategy": "tensor", "dynamic_activations": False, "ignored": ("lm_head",), "precision": "fp8"},
+    ),
+    "fp8 by block": (
+        quantized(quant_method="fp8", weight_block_size=[128, 128]),
+        {"strategy": "block", "block_shape": (128, 128), "dynamic_activations": True},
+    ),
+    "compressed w4a16": (
+        compressed(W4A16),
+        {"bits": 4, "strategy": "group", "zero_point": True, "known": True, "dynamic_activations": None},
+    ),
+    "compressed w8a8": (
+        compressed({"num_bits": 8, "type": "int", "strategy": "channel"}, input_activations={"dynamic": True}),
+        {"precision": "int8", "known": True, "dynamic_activations": True},
+    ),
+    "compressed fp8, static": (
+        compressed({"num_bits": 8, "type": "float"}, input_activations={"dynamic": False}),
+        {"precision": "fp8", "strategy": "tensor", "dynamic_activations": False},
+    ),
+    "compressed NVFP4": (compressed(NVFP4), {"known": False, "precision": "fp4"}),
+    "ModelOpt fp8 in config.json": (
+        quantized(quant_algo="FP8", producer={"name": "modelopt"}, ignore=["lm_head"], kv_cache_scheme="FP8"),
+        {"method": "modelopt", "precision": "fp8", "kv_cache_scheme": "fp8", "known": True},
+    ),
+    "ModelOpt NVFP4": (
+        quantized(quant_method="modelopt", quant_algo="NVFP4"),
+        {"method": "modelopt_fp4", "known": False},
+    ),
+    "ModelOpt by its producer alone": (
+        quantized(producer={"name": "modelopt"}, quant_algo="W4A8"),
+        {"method": "modelopt", "known": False},
+    ),
+    "compressed by its groups alone": (
+        quantized(config_groups={"g": {"weights": {"num_bits": 8, "type": "float"}}}, kv_cache_scheme={"num_bits": 8}),
+        {"method": "compressed-tensors", "kv_cache_scheme": "fp8"},
+    ),
+    "bitsandbytes": (
+        quantized(quant_method="bitsandbytes", load_in_8bit=True),
+        {"method": "bitsandbytes", "bits": 8, "known": False},
+    ),
+    "a method of tomorrow": (quantized(quant_method="zip", bits=3), {"method": "zip", "bits": 3, "known": False}),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_methods_are_recognised(name: str) -> None:
+    found, expected = CASES[name]
+    assert {key: getattr(found, key) for key in expected} == expected
+
+
+def test_unquantized_is_none() -> None:
+    assert read({}) is None
+    assert read({"text_config": {}}) is None
+
+
+def test_files_beside_config_are_read() -> None:
+    inner = {"quantization": {"quant_algo": "FP8", "exclude_modules": ["lm_head"], "kv_cache_quant_algo": "FP8"}}
+    modelopt = read({}, {"hf_quant_config.json": inner})
+    assert modelopt is not None
+    assert (modelopt.method, modelopt.ignored, modelopt.kv_cache_scheme) == ("modelopt", ("lm_head",), "fp8")
+    gptq = read({}, {"quantize_config.json": {"bits": 4, "group_size": 128}})
+    assert gptq is not None
+    assert gptq.method == "gptq"
+
+
+def test_a_nested_description_is_read() -> None:
+    nested = read({"text_config": {"quantization_config": {"quant_method": "awq", "bits": 4, "group_size": 128}}})
+    assert nested is not None
+    assert nested.method == "awq"
+
+
+@pytest.mark.parametrize(
+    ("fields", "piece"),
+    [
+        ({"quant_method": "awq", "bits": 3, "group_size": 128}, "bits is 3 and must be 4"),
+        ({"quant_method": "gptq", "bits": 5, "group_size": 128}, "bits is 5 and must be 4 or 8"),
+        ({"quant_method": "gptq", "bits": 4, "group_size": 0}, "group_size is 0"),
+        ({"quant_method": "fp8", "weight_block_size": [128]}, "weight_block_size is a list"),
+        ({"quant_method": "fp8", "weight_block_size": [0, 128]}, "weight_block_size.rows is 0"),
+        ({"quant_method": "compressed-tensors", "config_groups": {}}, "config_groups is an object"),
+        ({"quant_method": "compressed-tensors", "config_groups": {"g": {}}}, "config_groups.g.weights is missing"),
+        ({"quant_method": "modelopt"}, "quant_algo is missing"),
+        ({"bits": 4}, "quant_method is missing"),
+        ({"quant_method": 4}, "quant_method is 4"),
+    ],
+)
+def test_wrong_fields_are_named(fields: dict[str, Any], piece: str) -> None:
+    with pytest.raises(InvalidFieldError) as raised:
+        quantized(**fields)
+    assert piece in str(raised.value)
