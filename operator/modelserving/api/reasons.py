@@ -23,6 +23,7 @@ class Reason(StrEnum):
     NOT_YET_SUPPORTED = "NotYetSupported"
     FLAG_OWNED = "FlagOwnedByOperator"
     FLAG_UNKNOWN = "FlagUnknown"
+    FLAG_MALFORMED = "FlagMalformed"
     READING_FACTS = "ReadingModelFacts"
     NO_GPU_NODES = "NoGPUNodes"
     NOTHING_FITS = "InsufficientGPUMemory"

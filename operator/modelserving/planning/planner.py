@@ -97,12 +97,14 @@ def _sizes(ways: Sequence[Method]) -> str:
 
 
 def _notes(ways: Sequence[Method], version: EngineVersion) -> tuple[str, ...]:
-    notes = [
-        f"Facts of {way.facts.model} come from the catalogue bundled with the operator: no Hub could be asked."
-        for way in ways
-        if way.facts.origin is Origin.CATALOGUE
-    ]
-    notes += [assumption for way in ways for assumption in way.facts.assumptions]
+    notes = []
+    for facts in (way.facts for way in ways):
+        if facts.origin is Origin.CATALOGUE:
+            notes.append(
+                f"Facts of {facts.model} come from the catalogue bundled with the operator: no Hub could be asked, so its "
+                f"revision {facts.revision} is not pinned to a commit."
+            )
+        notes.extend(facts.assumptions)
     return (*notes, version.note) if version.note else tuple(notes)
 
 
