@@ -22,6 +22,7 @@ class Refused:
 
 
 REFUSED = {
+    "a field by a name in snake case": Refused({"context_length": 4096}, "spec.context_length"),
     "a model name with a space": Refused({"model": "my model"}, "spec.model", "no spaces"),
     "a path as the model": Refused({"model": "/models/llava"}, "spec.model", "pvc://claim/path"),
     "a relative path as the model": Refused({"model": "./llava"}, "spec.model", "pvc://claim/path"),

@@ -47,7 +47,8 @@ class Problem:
 def parse_serving(manifest: Mapping[str, Any]) -> ModelServing | tuple[Problem, ...]:
     """Read a ModelServing as the API server would, or tell all that is wrong with it."""
     try:
-        return ModelServing.model_validate(manifest)
+        # By the names of the API only: a file with Python names would be refused at `kubectl apply`.
+        return ModelServing.model_validate(manifest, by_alias=True, by_name=False)
     except ValidationError as error:
         return problems(error)
 
