@@ -97,7 +97,7 @@ def _no_method(request: PlanRequest, unfit: Iterable[str]) -> Rejection:
     example = request.checkpoints[0].ref.model
     suffix = "-AWQ" if asked is Precision.INT4 else "-GPTQ-Int8" if asked is Precision.INT8 else "-FP8"
     return Rejection(
-        Reason.VARIANT_NEEDED,
+        Reason.VARIANT_NEEDED.value,
         f"{'; '.join(unfit)}. Name a checkpoint that is published in {asked}, for example "
         f"spec.variants: [{{precision: {asked}, model: {example}{suffix}}}], or leave spec.precision at auto.",
     )

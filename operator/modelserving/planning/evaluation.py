@@ -98,14 +98,14 @@ def _too_large(
     rank, budget = memory.tightest_rank, format_gib(memory.budget_bytes)
     if rank.weights.value > memory.budget_bytes:
         return f"{format_gib(rank.weights.value)} of weights on each GPU, {budget} to spend"
+    # Said with its band, since the band is what decides: a sum that fits only at the best estimate may run out of memory.
+    upper = memory.budget_bytes - rank.kv_cache_available_low
     if rank.kv_cache_available_low <= 0:
         return (
             f"{format_gib(rank.weights.value)} of weights leave no room for the KV cache on each GPU: "
-            f"{format_gib(rank.without_kv_cache)} without it, {budget} to spend"
+            f"{format_gib(rank.without_kv_cache)} without it, which may reach {format_gib(upper)}; {budget} to spend"
         )
     kv_cache = max(memory.kv_cache.requested_bytes, memory.kv_cache.min_bytes_to_start)
-    # Said with its band, since the band is what decides: a sum that fits only at the best estimate may run out of memory.
-    upper = memory.budget_bytes - rank.kv_cache_available_low
     text = (
         f"short by {format_gib(memory.shortfall_bytes)} on each GPU: {format_gib(kv_cache)} of KV cache beside "
         f"{format_gib(rank.without_kv_cache)} of all else, which may reach {format_gib(upper)}; {budget} to spend"

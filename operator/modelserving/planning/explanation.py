@@ -40,21 +40,21 @@ def no_nodes(request: PlanRequest, snapshot: ClusterSnapshot, shapes: Sequence[N
     if products and request.gpu_products:
         missing = ", ".join(request.gpu_products)
         return Rejection(
-            Reason.NO_GPU_NODES,
+            Reason.NO_GPU_NODES.value,
             f"No usable node has a GPU of spec.gpu.products ({missing}); the cluster has {', '.join(products)}.",
         )
     if products:
         limit = request.tensor_parallel_size or 0
         most = max(shape.gpus_per_node for shape in shapes)
         return Rejection(
-            Reason.NO_GPU_NODES,
+            Reason.NO_GPU_NODES.value,
             f"No node can take spec.gpu.tensorParallelSize {limit} within spec.gpu.maxPerReplica "
             f"{request.max_gpus_per_replica or 'unlimited'}; the largest has {most} GPUs.",
         )
     with_gpus = [node for node in snapshot.nodes if node.gpu_count or node.problem]
     if not with_gpus:
         return Rejection(
-            Reason.NO_GPU_NODES,
+            Reason.NO_GPU_NODES.value,
             f"None of {len(snapshot.nodes)} nodes has GPUs (allocatable nvidia.com/gpu). The resource is planned as soon as one appears.",
         )
     named = [
@@ -62,7 +62,7 @@ def no_nodes(request: PlanRequest, snapshot: ClusterSnapshot, shapes: Sequence[N
         for node in sorted(with_gpus, key=lambda node: node.name)[:_NODES_NAMED]
     ]
     more = f"; and {len(with_gpus) - _NODES_NAMED} more" if len(with_gpus) > _NODES_NAMED else ""
-    return Rejection(Reason.NO_GPU_NODES, f"No node with GPUs can take the pods: {'; '.join(named)}{more}.")
+    return Rejection(Reason.NO_GPU_NODES.value, f"No node with GPUs can take the pods: {'; '.join(named)}{more}.")
 
 
 def rejection(request: PlanRequest, methods: Sequence[Method], rejected: Sequence[Rejected], sizes: str) -> Rejection:
@@ -79,7 +79,7 @@ def rejection(request: PlanRequest, methods: Sequence[Method], rejected: Sequenc
     nearest = min(short_of_memory, key=lambda entry: (entry.shortfall_bytes, entry.gpus, entry.candidate))
     length = request.context_length or methods[0].facts.max_model_len
     return Rejection(
-        Reason.NOTHING_FITS,
+        Reason.NOTHING_FITS.value,
         f"{sizes}; no node takes it with {request.concurrency} × {length:,} tokens. Nearest is {nearest.candidate}: {nearest.message}.",
         tuple(rejected),
     )

@@ -22,11 +22,12 @@ def unsupported(spec: ModelServingSpec, allow_host_path: bool) -> Rejection | No
         sentences.append("spec.gpu.pipelineParallelSize: only 1 is planned yet; use spec.gpu.tensorParallelSize")
     if sentences:
         return Rejection(
-            Reason.NOT_YET_SUPPORTED, "Not supported by this version of the operator: " + "; ".join(sentences) + "."
+            Reason.NOT_YET_SUPPORTED.value,
+            "Not supported by this version of the operator: " + "; ".join(sentences) + ".",
         )
     if spec.cache.host_path is not None and not allow_host_path:
         return Rejection(
-            Reason.NOT_ALLOWED,
+            Reason.NOT_ALLOWED.value,
             "spec.cache.hostPath: this operator's settings do not allow folders of the node (MODELSERVING_ALLOW_HOST_PATH); "
             "use spec.cache.persistentVolumeClaim or spec.cache.emptyDir.",
         )

@@ -1,0 +1,74 @@
+"""`modelserving`: the command line, and its ends."""
+
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from modelserving import __version__
+from modelserving.cli.catalogue import catalogue_group
+from modelserving.cli.exits import EXIT_CODES, Exit
+from modelserving.cli.operator_command import operator_command
+from modelserving.cli.plan import plan_command
+from modelserving.cli.render import render_command
+from modelserving.errors import InputError, ModelServingError, SettingsError
+
+
+@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="modelserving")
+def commands() -> None:
+    """Serve models with vLLM on Kubernetes: the fewest GPUs that really work, with the arithmetic shown."""
+
+
+@commands.command("crd")
+def crd_command() -> None:
+    """Print the CustomResourceDefinition of modelservings.modelserving.dev."""
+    from modelserving.api.crd import crd_yaml
+
+    click.echo(crd_yaml(), nl=False)
+
+
+for command in (operator_command, plan_command, render_command, catalogue_group):
+    commands.add_command(command)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; whatever goes wrong ends in a sentence on standard error."""
+    _speak_any_language()
+    try:
+        ended = commands.main(args=arguments, prog_name="modelserving", standalone_mode=False)
+        return int(ended or 0)
+    except click.exceptions.Exit as asked:
+        return asked.exit_code
+    except click.ClickException as error:
+        error.show()
+        return Exit.BAD_INPUT
+    except (InputError, SettingsError) as error:
+        click.echo(f"modelserving: {error}", err=True)
+        return Exit.BAD_INPUT
+    except (click.Abort, KeyboardInterrupt):
+        return Exit.INTERRUPTED
+    except ModelServingError as error:
+        click.echo(f"modelserving: {error}", err=True)
+        return Exit.REJECTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return Exit.PLANNED
+    except Exception:  # noqa: BLE001  the last line of defence: a fault of ours must not look like a rejection
+        click.echo(
+            f"modelserving {__version__} met a fault of its own; please report it:\n{traceback.format_exc()}", err=True
+        )
+        return Exit.BUG
+
+
+def _speak_any_language() -> None:
+    """A terminal that cannot show a character gets a question mark, not an exception."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def main() -> None:
+    """Entry point of the program."""
+    sys.exit(run())
