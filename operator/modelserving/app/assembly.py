@@ -1,0 +1,126 @@
+"""Puts the parts of one operator together. What runs, and for how long, is `runtime`'s."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from modelserving.app.metrics import Metrics
+from modelserving.cluster.pods import pod_requests
+from modelserving.cluster.snapshot import PodRequests
+from modelserving.controller.cache import Cache
+from modelserving.controller.children import Child, child_of
+from modelserving.controller.decide import Decider
+from modelserving.controller.delivery import Delivery
+from modelserving.controller.facts import Facts
+from modelserving.controller.interest import Interests
+from modelserving.controller.loop import Resync, Workers
+from modelserving.controller.picture import ClusterPicture
+from modelserving.controller.reconcile import Reconciler
+from modelserving.controller.report import Reporter
+from modelserving.controller.resources import CHILDREN, PODS, Resource
+from modelserving.controller.workload import Workload
+from modelserving.controller.workqueue import Lane, WorkQueue
+from modelserving.hub.client import HubClient
+from modelserving.hub.source import MetadataSource
+from modelserving.kube.client import KubeClient
+from modelserving.kube.events import Events
+from modelserving.kube.facts_store import FactsStore
+from modelserving.kube.hub_tokens import HubTokens
+from modelserving.kube.reflector import Reflector
+from modelserving.render.names import MANAGED_BY_LABEL, MANAGER
+from modelserving.settings import Settings
+
+# Only pods that take something of a node are followed: the API server leaves out the rest.
+_BOUND_PODS = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
+
+
+class Assembly:
+    """One operator: its parts, none of them running.
+
+    Args:
+        settings: of the operator.
+        client: API server.
+        identity: name of this replica.
+        metrics: what is counted.
+    """
+
+    def __init__(self, settings: Settings, client: KubeClient, identity: str, metrics: Metrics) -> None:
+        clock = time.monotonic
+        self._workers = settings.workers
+        cache, interests = Cache(), Interests()
+        self.queue = WorkQueue()
+        picture = ClusterPicture(clock)
+        self.events = Events(client, identity, self._is_overloaded)
+        self.hub = _hub(settings)
+        store = FactsStore(client, settings.namespace)
+        source = MetadataSource(self.hub, store, settings.hub_max_age_seconds, settings.hub_retry_seconds)
+        self.facts = Facts(
+            source,
+            HubTokens(client),
+            self.queue.add,
+            settings.hub_max_age_seconds,
+            settings.hub_retry_seconds,
+            clock,
+            metrics,
+        )
+        self.delivery = Delivery(cache, picture, self.queue, interests)
+        reporter = Reporter(
+            client, cache, self.events, settings.status_settle_seconds, self._is_behind, clock, _time_of_day
+        )
+        decider = Decider(settings, self.facts, picture, metrics)
+        reconciler = Reconciler(
+            settings, cache, picture, decider, Workload(client, cache, self._is_overloaded), reporter, interests
+        )
+        self.workers = Workers(self.queue, reconciler, metrics, clock)
+        self.resync = Resync(client, self.delivery, settings.resync_seconds, clock)
+        self.reflectors: tuple[Reflector[Any], ...] = (
+            *(self._children(client, resource) for resource in CHILDREN.values()),
+            self._pods(client),
+        )
+        metrics.gauge("queue_depth", "Resources that wait to be looked at.", lambda: float(self.queue.depth()))
+        metrics.gauge("resync_age_seconds", "Time since the last full read.", self.resync.age_seconds)
+
+    async def close(self) -> None:
+        """Stop what runs in the background."""
+        self.queue.close()
+        await self.facts.close()
+        if self.hub is not None:
+            self.hub.close()
+
+    def _is_overloaded(self) -> bool:
+        """Whether more resources wait for what was asked of them than workers take up at once: what can wait then does."""
+        return self.queue.depth(Lane.CHANGED) > self._workers
+
+    def _is_behind(self) -> bool:
+        """Whether so much waits that what a status would tell now is likely outdated before it is read."""
+        return self.queue.depth(Lane.CHANGED) + self.queue.depth(Lane.PROGRESS) > self._workers
+
+    def _children(self, client: KubeClient, resource: Resource) -> Reflector[Child]:
+        return Reflector(
+            client,
+            resource,
+            lambda manifest: child_of(manifest, resource),
+            lambda children, version: self.delivery.children_listed(resource, children, version),
+            self.delivery.child,
+            label_selector=f"{MANAGED_BY_LABEL}={MANAGER}",
+        )
+
+    def _pods(self, client: KubeClient) -> Reflector[tuple[str, PodRequests | None]]:
+        return Reflector(
+            client,
+            PODS,
+            lambda manifest: (str(manifest["metadata"]["uid"]), pod_requests(manifest)),
+            lambda pods, _: self.delivery.pods_listed(pods),
+            lambda kind, kept: self.delivery.pod(kind, *kept),
+            field_selector=_BOUND_PODS,
+        )
+
+
+def _hub(settings: Settings) -> HubClient | None:
+    if not settings.hub_enabled:
+        return None
+    return HubClient(settings.hub_endpoint, settings.hub_timeout_seconds, settings.hub_request_timeout_seconds)
+
+
+def _time_of_day() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

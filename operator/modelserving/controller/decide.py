@@ -1,0 +1,140 @@
+"""What shall run: the plan in force while it answers what is asked, a new one otherwise, or why there is none.
+
+spec wrong ─▶ Rejection        field not supported ─▶ Rejection        argument refused ─▶ Rejection
+plan in force made from the same request ─▶ that plan (facts are not needed, nobody is asked)
+facts still being read ─▶ Undecided
+otherwise ─▶ what the planner says
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelserving.api.modelserving import ModelServing
+from modelserving.api.problems import parse_serving
+from modelserving.api.reasons import Reason
+from modelserving.controller.picture import ClusterPicture
+from modelserving.controller.ports import FactsPort, Pending, Telemetry
+from modelserving.controller.resources import key_of
+from modelserving.engine.flags import check_extra_args
+from modelserving.planning.checkpoints import wanted
+from modelserving.planning.plan import Plan, Rejection
+from modelserving.planning.planner import plan
+from modelserving.planning.record import from_json
+from modelserving.planning.request import PlanRequest, request_from
+from modelserving.planning.supported import unsupported
+from modelserving.render.names import owner_label
+from modelserving.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What shall run.
+
+    Attributes:
+        outcome: a plan, or why there is none.
+        serving: the resource, None where its spec is wrong.
+        in_force: the plan that the workload was made from, None where there is none.
+        fresh: whether the plan was made just now.
+        on_nodes: whether other nodes could change the outcome.
+        retry_seconds: when to look again; None where only a change of the resource or the cluster can help.
+    """
+
+    outcome: Plan | Rejection
+    serving: ModelServing | None
+    in_force: Plan | None
+    fresh: bool = False
+    on_nodes: bool = False
+    retry_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """Facts are being read.
+
+    Attributes:
+        seconds: how long they have been read for.
+        reading: sentence on what is being read.
+        serving: the resource.
+        in_force: the plan that the workload was made from, None where there is none.
+    """
+
+    seconds: float
+    reading: str
+    serving: ModelServing
+    in_force: Plan | None
+
+
+class Decider:
+    """Decides.
+
+    Args:
+        settings: of the operator.
+        facts: of models.
+        picture: of the cluster.
+        telemetry: what is counted.
+    """
+
+    def __init__(self, settings: Settings, facts: FactsPort, picture: ClusterPicture, telemetry: Telemetry) -> None:
+        self._settings = settings
+        self._facts = facts
+        self._picture = picture
+        self._telemetry = telemetry
+
+    def decide(self, key: str, manifest: Mapping[str, Any], plan_text: str) -> Decision | Undecided:
+        """Decide on one resource.
+
+        Args:
+            key: `namespace/name`.
+            manifest: the resource.
+            plan_text: the plan in force as the workload carries it; empty where there is none.
+        """
+        in_force = from_json(plan_text) if plan_text else None
+        serving = parse_serving(manifest)
+        if not isinstance(serving, ModelServing):
+            message = "The resource is not valid: " + "; ".join(map(str, serving)) + "."
+            return Decision(Rejection(Reason.INVALID_SPEC, message), None, in_force)
+        refused = self._refused(serving)
+        if refused is not None:
+            return Decision(refused, serving, in_force)
+        request = request_from(_pods_key(serving), serving.spec, self._settings.engine_version)
+        if in_force is not None and in_force.request_digest == request.digest() and not serving.spec.plan_only:
+            return Decision(in_force, serving, in_force)
+        return self._plan(key, serving, request, in_force)
+
+    def _refused(self, serving: ModelServing) -> Rejection | None:
+        spec = serving.spec
+        rejection = unsupported(spec, self._settings.allow_host_path)
+        if rejection is not None:
+            return rejection
+        version = (spec.engine.version or self._settings.engine_version).removeprefix("v")
+        problem = check_extra_args(spec.engine.extra_args, version)
+        return Rejection(problem.reason, problem.message) if problem is not None else None
+
+    def _plan(
+        self, key: str, serving: ModelServing, request: PlanRequest, in_force: Plan | None
+    ) -> Decision | Undecided:
+        token_ref = serving.spec.hugging_face.token_secret_ref
+        known = self._facts.lookup(key, wanted(request), token_ref, serving.metadata.namespace)
+        if isinstance(known, Pending):
+            names = ", ".join(ref.model for ref in wanted(request))
+            message = f"Reading what is known of {names}: config.json and the headers of its weights."
+            return Undecided(known.seconds, message, serving, in_force)
+        started = time.perf_counter()
+        outcome = plan(request, known.facts, self._picture.snapshot())
+        reason = outcome.reason if isinstance(outcome, Rejection) else Reason.PLAN_FITS.value
+        self._telemetry.planned(reason, time.perf_counter() - started)
+        return Decision(
+            outcome,
+            serving,
+            in_force,
+            fresh=isinstance(outcome, Plan),
+            on_nodes=isinstance(outcome, Rejection),
+            retry_seconds=known.retry_seconds,
+        )
+
+
+def _pods_key(serving: ModelServing) -> str:
+    """The key as the pods' label tells it: names too long for a label are cut there."""
+    return key_of(serving.metadata.namespace, owner_label(serving.metadata.name))

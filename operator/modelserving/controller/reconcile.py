@@ -1,0 +1,177 @@
+"""One look at one resource: read, decide, bring the workload there, tell. The whole idea in one function.
+
+    cache ─▶ decide ─▶ render ─▶ ensure (Deployment, Service) ─▶ tell (status, events)
+
+It may be called at any time, any number of times: it writes only where something differs. A spec that leads to no plan touches
+nothing: what ran keeps running. `planOnly` on a resource that runs deletes its workload, as asked.
+"""
+
+import asyncio
+from typing import Any
+
+from modelserving.api.reasons import Reason
+from modelserving.controller.cache import Cache, Serving
+from modelserving.controller.decide import Decider, Decision, Undecided
+from modelserving.controller.interest import Interests
+from modelserving.controller.picture import ClusterPicture
+from modelserving.controller.report import Findings, Reporter
+from modelserving.controller.resources import key_of
+from modelserving.controller.workload import Ensured, Workload
+from modelserving.planning.plan import Plan, Rejection
+from modelserving.render.manifests import RenderProblem, render
+from modelserving.render.names import PLAN_ANNOTATION, owner_label
+from modelserving.settings import Settings
+
+_Manifests = tuple[dict[str, Any], ...]
+
+
+class Reconciler:
+    """Looks at resources.
+
+    Args:
+        settings: of the operator.
+        cache: what is known.
+        picture: of the cluster.
+        decider: decides.
+        workload: writes Deployments and Services.
+        reporter: writes statuses.
+        interests: who cares for what.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        cache: Cache,
+        picture: ClusterPicture,
+        decider: Decider,
+        workload: Workload,
+        reporter: Reporter,
+        interests: Interests,
+    ) -> None:
+        self._settings = settings
+        self._cache = cache
+        self._picture = picture
+        self._decider = decider
+        self._workload = workload
+        self._reporter = reporter
+        self._interests = interests
+
+    async def reconcile(self, key: str) -> float | None:
+        """Look at one resource; returns seconds after which to look again, None where events suffice.
+
+        Raises:
+            ClusterError: the API server did not answer, or not now.
+        """
+        serving = self._cache.serving(key)
+        if serving is None or serving.deleting:
+            self._forget(key)
+            return None
+        with self._workload.ask_ahead(serving):
+            await asyncio.sleep(0)
+            return await self._look(serving)
+
+    async def _look(self, serving: Serving) -> float | None:
+        key, manifest = serving.key, serving.manifest()
+        decision = self._decider.decide(key, manifest, self._cache.plan(serving))
+        if isinstance(decision, Undecided):
+            wait = self._settings.status_settle_seconds - decision.seconds
+            if wait > 0:
+                return wait
+            return await self._reporter.tell(serving, manifest, self._findings(serving, decision))
+        manifests = self._render(decision)
+        ensured = await self._act(serving, decision, manifests)
+        self._note(serving, decision, ensured)
+        if ensured.silent:
+            return ensured.retry_seconds
+        again = await self._reporter.tell(serving, manifest, self._findings(serving, decision, ensured, manifests))
+        waits = (again, ensured.retry_seconds, decision.retry_seconds)
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    async def tell_bug(self, key: str, error: Exception) -> None:
+        """Tell in the status that looking at a resource failed for a reason that is no fault of its author."""
+        serving = self._cache.serving(key)
+        if serving is not None and not serving.deleting:
+            message = f"The operator failed on this resource, and tries again: {type(error).__name__}: {error}"
+            found = Findings(Rejection(Reason.RECONCILE_ERROR, message), self._running(serving))
+            await self._reporter.tell(serving, serving.manifest(), found)
+
+    def _render(self, decision: Decision) -> _Manifests | RenderProblem | None:
+        if not isinstance(decision.outcome, Plan) or decision.serving is None:
+            return None
+        return render(decision.serving, decision.outcome, self._settings)
+
+    async def _act(self, serving: Serving, decision: Decision, manifests: _Manifests | RenderProblem | None) -> Ensured:
+        """Bring the workload to what was decided."""
+        if manifests is None or decision.serving is None or not isinstance(decision.outcome, Plan):
+            return Ensured()
+        if isinstance(manifests, RenderProblem):
+            return Ensured(Rejection(manifests.reason, manifests.message))
+        if decision.serving.spec.plan_only:
+            self._cache.keep_plan(serving, "")
+            return Ensured(wrote=await self._workload.remove(serving))
+        pods = _pods_key(serving.key)
+        if decision.fresh:
+            # Before anything is awaited: the next plan must not count on the same GPUs.
+            self._picture.assume(pods, decision.outcome, decision.serving.spec.replicas)
+        ensured = await self._workload.ensure(serving, manifests)
+        if ensured.rejection is not None:
+            self._picture.release(pods)
+        elif not ensured.silent and decision.fresh:
+            self._cache.keep_plan(serving, manifests[0]["metadata"]["annotations"][PLAN_ANNOTATION])
+        return ensured
+
+    def _note(self, serving: Serving, decision: Decision, ensured: Ensured) -> None:
+        running = decision.outcome if isinstance(decision.outcome, Plan) else decision.in_force
+        conflict = ensured.silent or (
+            ensured.rejection is not None and ensured.rejection.reason == Reason.NAME_CONFLICT
+        )
+        self._interests.note(
+            serving.key,
+            wants_nodes=decision.on_nodes or (decision.serving is not None and decision.serving.spec.plan_only),
+            wants_name=conflict,
+            product=running.placement.gpu_product if running is not None else "",
+        )
+
+    def _findings(
+        self,
+        serving: Serving,
+        decision: Decision | Undecided,
+        ensured: Ensured | None = None,
+        manifests: _Manifests | RenderProblem | None = None,
+    ) -> Findings:
+        workload = self._running(serving)
+        if isinstance(decision, Undecided):
+            return Findings(None, workload, decision.in_force, reading=decision.reading)
+        rejection = ensured.rejection if ensured is not None else None
+        outcome = rejection or decision.outcome
+        arguments = ()
+        if isinstance(manifests, tuple):
+            arguments = tuple(manifests[0]["spec"]["template"]["spec"]["containers"][0]["args"])
+        return Findings(
+            outcome,
+            workload,
+            decision.in_force if workload is not None else None,
+            arguments if outcome is decision.outcome else (),
+            cluster_problem=self._cluster_problem(outcome, workload is not None),
+            wrote=ensured is not None and ensured.wrote,
+        )
+
+    def _running(self, serving: Serving) -> Any:
+        child = self._workload.deployment(serving)
+        return child.workload if child is not None and not child.deleting else None
+
+    def _cluster_problem(self, outcome: Plan | Rejection, runs: bool) -> str:
+        if not runs or not isinstance(outcome, Plan) or outcome.placement.gpu_product in self._picture.products():
+            return ""
+        product = outcome.placement.gpu_product
+        return f"The plan is for {product}, and no node has that any more; change spec to have a new plan made."
+
+    def _forget(self, key: str) -> None:
+        self._interests.forget(key)
+        self._reporter.forget(key)
+        self._picture.release(_pods_key(key))
+
+
+def _pods_key(key: str) -> str:
+    namespace, name = key.split("/", 1)
+    return key_of(namespace, owner_label(name))
