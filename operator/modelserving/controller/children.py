@@ -12,7 +12,7 @@ from typing import Any
 
 from modelserving.api.modelserving import KIND
 from modelserving.controller.resources import DEPLOYMENTS, Resource, key_of
-from modelserving.render.names import PLAN_ANNOTATION
+from modelserving.render.names import PLAN_ANNOTATION, RENDERED_ANNOTATION
 from modelserving.render.workload import WorkloadObservation, observed
 
 # Annotations that controllers write into Deployments while they act on them.
@@ -35,6 +35,7 @@ class Child:
         fingerprint: digest of the part that can be ours: metadata and spec.
         owned: that part as JSON; None once it was found to be what we render.
         settled: digest of the rendered manifest it was found to equal; empty until then.
+        rendered: digest of the manifest that it was last made from, as its annotation says; empty where that is missing.
         plan: the plan it was made from, as text; empty on a Service.
         workload: how its pods are doing; None on a Service.
     """
@@ -50,6 +51,7 @@ class Child:
     fingerprint: bytes
     owned: str | None = field(repr=False, default=None)
     settled: str = ""
+    rendered: str = ""
     plan: str = field(repr=False, default="")
     workload: WorkloadObservation | None = None
 
@@ -96,6 +98,7 @@ def child_of(manifest: Mapping[str, Any], resource: Resource) -> Child:
         deleting="deletionTimestamp" in metadata,
         fingerprint=hashlib.blake2b(owned.encode(), digest_size=16).digest(),
         owned=owned,
+        rendered=str(annotations.get(RENDERED_ANNOTATION, "")),
         plan=str(annotations.get(PLAN_ANNOTATION, "")),
         workload=_workload(manifest) if resource is DEPLOYMENTS else None,
     )

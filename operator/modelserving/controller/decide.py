@@ -8,7 +8,7 @@ otherwise ─▶ what the planner says
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from modelserving.api.modelserving import ModelServing
@@ -19,6 +19,7 @@ from modelserving.controller.ports import FactsPort, Pending, Telemetry
 from modelserving.controller.resources import key_of
 from modelserving.engine.flags import check_extra_args
 from modelserving.planning.checkpoints import wanted
+from modelserving.planning.placing import refreshed
 from modelserving.planning.plan import Plan, Rejection
 from modelserving.planning.planner import plan
 from modelserving.planning.record import from_json
@@ -98,10 +99,20 @@ class Decider:
         refused = self._refused(serving)
         if refused is not None:
             return Decision(refused, serving, in_force)
-        request = request_from(_pods_key(serving), serving.spec, self._settings.engine_version)
+        request = self._request(serving)
         if in_force is not None and in_force.request_digest == request.digest() and not serving.spec.plan_only:
             return Decision(in_force, serving, in_force)
         return self._plan(key, serving, request, in_force)
+
+    def place_anew(self, decision: Decision) -> Decision:
+        """Place the plan in force by what is free now: it is about to be rolled out, and the cluster is no longer what it was."""
+        if decision.serving is None or not isinstance(decision.outcome, Plan):
+            return decision
+        request = self._request(decision.serving)
+        return replace(decision, outcome=refreshed(decision.outcome, request, self._picture.snapshot()), fresh=True)
+
+    def _request(self, serving: ModelServing) -> PlanRequest:
+        return request_from(_pods_key(serving), serving.spec, self._settings.engine_version)
 
     def _refused(self, serving: ModelServing) -> Rejection | None:
         spec = serving.spec

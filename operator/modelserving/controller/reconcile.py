@@ -19,7 +19,7 @@ from modelserving.controller.resources import key_of
 from modelserving.controller.workload import Ensured, Workload
 from modelserving.planning.plan import Plan, Rejection
 from modelserving.render.manifests import RenderProblem, render
-from modelserving.render.names import PLAN_ANNOTATION, owner_label
+from modelserving.render.names import PLAN_ANNOTATION, RENDERED_ANNOTATION, owner_label
 from modelserving.settings import Settings
 
 _Manifests = tuple[dict[str, Any], ...]
@@ -79,6 +79,9 @@ class Reconciler:
                 return wait
             return await self._reporter.tell(serving, manifest, self._findings(serving, decision))
         manifests = self._render(decision)
+        if self._rolls_out(serving, decision, manifests):
+            decision = self._decider.place_anew(decision)
+            manifests = self._render(decision)
         ensured = await self._act(serving, decision, manifests)
         self._note(serving, decision, ensured)
         if ensured.silent:
@@ -94,6 +97,14 @@ class Reconciler:
             message = f"The operator failed on this resource, and tries again: {type(error).__name__}: {error}"
             found = Findings(Rejection(Reason.RECONCILE_ERROR, message), self._running(serving))
             await self._reporter.tell(serving, serving.manifest(), found)
+
+    def _rolls_out(self, serving: Serving, decision: Decision, manifests: _Manifests | RenderProblem | None) -> bool:
+        """Whether a plan in force is about to change its Deployment: what it knew of free GPUs is then out of date."""
+        child = self._workload.deployment(serving)
+        if decision.fresh or child is None or not isinstance(manifests, tuple):
+            return False
+        digest: str = manifests[0]["metadata"]["annotations"][RENDERED_ANNOTATION]
+        return child.rendered != digest
 
     def _render(self, decision: Decision) -> _Manifests | RenderProblem | None:
         if not isinstance(decision.outcome, Plan) or decision.serving is None:

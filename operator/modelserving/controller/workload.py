@@ -19,7 +19,7 @@ from modelserving.controller.cache import Cache, Serving
 from modelserving.controller.children import Child, child_of
 from modelserving.controller.ports import ClusterClient
 from modelserving.controller.resources import CHILDREN, DEPLOYMENTS, Resource
-from modelserving.errors import ConflictError, ForbiddenError, InvalidObjectError, NotFoundError
+from modelserving.errors import ConflictError, ForbiddenError, InvalidObjectError, NamespaceEndsError, NotFoundError
 from modelserving.planning.plan import Rejection
 from modelserving.render.digest import differs
 from modelserving.render.names import RENDERED_ANNOTATION, workload_name
@@ -29,6 +29,8 @@ _LOG = logging.getLogger(__name__)
 CONFLICT_RETRY_SECONDS = 30.0
 # The garbage collector takes a second or two to delete what a deleted resource leaves.
 LEFTOVER_RETRY_SECONDS = 1.0
+# The resource goes with its namespace, in a while.
+NAMESPACE_ENDS_RETRY_SECONDS = 15.0
 # Refusals by quota, admission or policy pass when somebody changes those.
 REFUSED_RETRY_SECONDS = 60.0
 # Paths named in the log of a correction before the rest is only counted.
@@ -108,6 +110,8 @@ class Workload:
                     # Pods take long to come up: the Deployments of others before this one's Service.
                     return Ensured(wrote=True, retry_seconds=0.0)
                 wrote |= await self._bring(manifest, foreign.get(manifest["kind"]))
+        except NamespaceEndsError:
+            return Ensured(silent=True, retry_seconds=NAMESPACE_ENDS_RETRY_SECONDS)
         except (ForbiddenError, InvalidObjectError) as error:
             return Ensured(_refused(manifest, error), wrote, REFUSED_RETRY_SECONDS)
         except ConflictError as error:

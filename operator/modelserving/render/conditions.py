@@ -145,10 +145,11 @@ def most_important(found: Iterable[Finding], waiting: bool) -> str:
     degraded, progressing = by_type[ConditionType.DEGRADED], by_type[ConditionType.PROGRESSING]
     if planned.status != "True":
         return planned.reason
+    # Pods that wait for GPUs are not ready either; what they wait for says more.
+    if waiting and (degraded.status != "True" or degraded.reason in (Reason.PODS_NOT_READY, Reason.STALLED)):
+        return Reason.PLAN_WAITS
     if degraded.status == "True":
         return degraded.reason
-    if waiting:
-        return Reason.PLAN_WAITS
     return progressing.reason if progressing.status == "True" else available.reason
 
 
