@@ -188,6 +188,8 @@ async def test_a_hub_that_is_away_is_left_alone_for_a_while_that_grows(
 ) -> None:
     hub.fail("/revision/main", AWAY)
     source = MetadataSource(make_client(), retry_seconds=5.0, clock=clock)
+    for model in ("org/one", "org/two"):
+        await not_found(source, CheckpointRef(model))
     for pause in (5.0, 10.0, 20.0):
         asked = len(hub.seen)
         await not_found(source)
@@ -203,6 +205,15 @@ async def test_a_hub_that_is_away_is_left_alone_for_a_while_that_grows(
     clock.now += 599.9
     await not_found(source)
     assert len(hub.seen) == asked
+
+
+async def test_a_model_whose_answers_fail_says_nothing_of_the_others(hub: LoopbackHub, source: MetadataSource) -> None:
+    hub.add("org/tiny", CONFIG)
+    hub.fail("/org/broken/revision/main", AWAY)
+    for _ in range(5):
+        await not_found(source, CheckpointRef("org/broken"))
+    assert (await not_found(source, CheckpointRef("org/other"))).reason == "ModelNotFound"
+    await found(source)
 
 
 async def test_a_hub_that_is_back_is_asked_as_before(hub: LoopbackHub, source: MetadataSource, clock: Clock) -> None:

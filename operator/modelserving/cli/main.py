@@ -1,13 +1,17 @@
 """`modelserving`: the command line, and its ends."""
 
+import logging
+import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
 from modelserving import __version__
 from modelserving.cli.catalogue import catalogue_group
+from modelserving.cli.estimate import estimate_command
 from modelserving.cli.exits import EXIT_CODES, Exit
 from modelserving.cli.operator_command import operator_command
 from modelserving.cli.plan import plan_command
@@ -29,7 +33,7 @@ def crd_command() -> None:
     click.echo(crd_yaml(), nl=False)
 
 
-for command in (operator_command, plan_command, render_command, catalogue_group):
+for command in (operator_command, plan_command, render_command, estimate_command, catalogue_group):
     commands.add_command(command)
 
 
@@ -70,5 +74,10 @@ def _speak_any_language() -> None:
 
 
 def main() -> None:
-    """Entry point of the program."""
-    sys.exit(run())
+    """Entry point of the program: ends at once, without waiting for threads that wait for a Hub."""
+    code = run()
+    with suppress(BrokenPipeError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    logging.shutdown()
+    os._exit(code)

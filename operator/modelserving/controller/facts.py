@@ -20,11 +20,13 @@ from modelserving.models.metadata import CheckpointRef, MetadataFailure
 from modelserving.models.reader import read_facts
 
 _LOG = logging.getLogger(__name__)
-# Readings at a time; each waits for the network, some of them for long.
-_READINGS = 16
+# Readings at a time; each waits for the network, some of them for long, and those must not keep others waiting.
+_READINGS = 64
 # Facts kept in memory; each is some tens of KiB.
 _KEPT = 256
 LONGEST_PAUSE_SECONDS = 600.0
+# What is wrong at the Hub itself gets mended there, and whoever mends it waits to see it.
+FIRST_HOPELESS_PAUSE_SECONDS = 30.0
 # A missing Secret is looked for more often than a Hub is asked: people make it right after they read the condition.
 LONGEST_SECRET_PAUSE_SECONDS = 30.0
 _SECRET_NOT_FOUND = "SecretNotFound"
@@ -168,7 +170,8 @@ class Facts:
             longest = LONGEST_SECRET_PAUSE_SECONDS if value.reason == _SECRET_NOT_FOUND else LONGEST_PAUSE_SECONDS
             doubled = self._retry_seconds * 2 ** min(answer.failures, 20)
             # What asking again hardly helps is still asked again: a model may be published, access may be granted.
-            pause = min(doubled, longest) if value.retryable else longest
+            first = 0.0 if value.retryable else FIRST_HOPELESS_PAUSE_SECONDS
+            pause = min(max(doubled, first), longest)
             answer.failures += 1
         answer.value, answer.good_until = value, self._clock() + pause
         return pause

@@ -1,7 +1,7 @@
 """Facts of checkpoints from a Hub or a mirror: metadata only, weights never.
 
 One checkpoint costs one request for its commit and its list of files, one for config.json, and one or two for the header of
-each safetensors file. All of it runs in a few threads of its own, under one deadline.
+each safetensors file. All of it runs in threads of its own, under one deadline.
 """
 
 import asyncio
@@ -43,7 +43,8 @@ _MAX_ANSWER_BYTES = 16 * MIB
 _MAX_CONFIG_BYTES = 4 * MIB
 _MAX_INDEX_BYTES = 64 * MIB
 _MAX_HEADER_BYTES = constants.SAFETENSORS_MAX_HEADER_LENGTH
-_CHECKPOINTS_AT_ONCE = 4
+# Checkpoints read at once. Each is a thread that mostly waits, and models that a Hub is slow for must not keep others waiting.
+_CHECKPOINTS_AT_ONCE = 64
 _HEADERS_AT_ONCE = 4
 _ATTEMPTS = 4
 _FIRST_PAUSE_SECONDS = 0.5

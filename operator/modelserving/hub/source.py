@@ -24,6 +24,8 @@ _LOG = logging.getLogger(__name__)
 # Entries kept in memory; each is some tens of KiB.
 _KEPT = 256
 _LONGEST_PAUSE_SECONDS = 600.0
+# Models that must fail one after the other before the Hub itself is taken to be down.
+_MODELS_TO_JUDGE_BY = 3
 _SETTING = "MODELSERVING_HUB_ENDPOINT"
 _Answer = ModelMetadata | MetadataFailure
 
@@ -110,7 +112,7 @@ class MetadataSource:
         if last is not None:
             return last
         answer = await self._hub.fetch(ref, token)
-        self._pause.note(answer, self._clock())
+        self._pause.note(ref.model, answer, self._clock())
         return answer
 
     async def _entry(self, ref: CheckpointRef, scope: str) -> CachedMetadata | None:
@@ -142,25 +144,33 @@ class MetadataSource:
 
 
 class _Pause:
-    """Whether the Hub is left alone, and why."""
+    """Whether the Hub is left alone, and why.
+
+    One model whose answer fails or is slow says nothing of the Hub: others are still asked for. Where several fail one after the other
+    and none succeeds, it is the Hub.
+    """
 
     def __init__(self, first_seconds: float) -> None:
         self._first_seconds = first_seconds
         self._seconds = 0.0
         self._until = 0.0
         self._last: MetadataFailure | None = None
+        self._failed: set[str] = set()
 
     def reason(self, now: float) -> MetadataFailure | None:
         """The failure that the pause is for; None where the Hub may be asked."""
         # A clock that was set back must not turn minutes into years.
         return self._last if 0 < self._until - now <= self._seconds else None
 
-    def note(self, answer: ModelMetadata | MetadataFailure, now: float) -> None:
+    def note(self, model: str, answer: ModelMetadata | MetadataFailure, now: float) -> None:
         """Take an answer of the Hub into account."""
         if isinstance(answer, ModelMetadata) or answer.reason != "HubUnreachable":
             self._seconds, self._last = 0.0, None
-        elif now >= self._until:
-            # Requests that were under way together count as one.
+            self._failed.clear()
+            return
+        self._failed.add(model)
+        # Requests that were under way together count as one.
+        if len(self._failed) >= _MODELS_TO_JUDGE_BY and now >= self._until:
             self._seconds = min(max(self._seconds * 2, self._first_seconds), _LONGEST_PAUSE_SECONDS)
             self._until, self._last = now + self._seconds, answer
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from modelserving.api.reasons import Reason
 from modelserving.cluster.capacity import NodeShape
-from modelserving.cluster.snapshot import ClusterSnapshot
+from modelserving.cluster.nodes import PRODUCT_LABEL
+from modelserving.cluster.snapshot import ClusterSnapshot, NodeFacts
 from modelserving.planning.checkpoints import Method
 from modelserving.planning.evaluation import Evaluated
 from modelserving.planning.placing import obstacle_of
@@ -12,6 +13,8 @@ from modelserving.planning.plan import Rejected, Rejection
 from modelserving.planning.request import PlanRequest
 from modelserving.units import format_gib
 
+# What engine.rules refuses a model by that vLLM has no class for.
+ARCHITECTURE_NOT_SUPPORTED = "ArchitectureNotSupported"
 # Nodes named in a message before the rest is only counted.
 _NODES_NAMED = 3
 
@@ -37,11 +40,13 @@ def decision(request: PlanRequest, chosen: Evaluated) -> str:
 def no_nodes(request: PlanRequest, snapshot: ClusterSnapshot, shapes: Sequence[NodeShape]) -> Rejection:
     """Explain why there is no node to consider at all."""
     products = sorted({shape.gpu.product for shape in shapes})
-    if products and request.gpu_products:
-        missing = ", ".join(request.gpu_products)
+    if request.gpu_products and not set(products) & set(request.gpu_products):
+        asked = ", ".join(request.gpu_products)
+        has = f"; usable nodes have {', '.join(products)}" if products else ""
+        of_these = [node for node in snapshot.nodes if node.labels.get(PRODUCT_LABEL) in request.gpu_products]
+        why = f": {_named(request, of_these)}" if of_these else ""
         return Rejection(
-            Reason.NO_GPU_NODES.value,
-            f"No usable node has a GPU of spec.gpu.products ({missing}); the cluster has {', '.join(products)}.",
+            Reason.NO_GPU_NODES.value, f"No usable node has a GPU of spec.gpu.products ({asked}){why}{has}."
         )
     if products:
         limit = request.tensor_parallel_size or 0
@@ -57,12 +62,14 @@ def no_nodes(request: PlanRequest, snapshot: ClusterSnapshot, shapes: Sequence[N
             Reason.NO_GPU_NODES.value,
             f"None of {len(snapshot.nodes)} nodes has GPUs (allocatable nvidia.com/gpu). The resource is planned as soon as one appears.",
         )
-    named = [
-        f"{node.name}: {obstacle_of(request, node)}"
-        for node in sorted(with_gpus, key=lambda node: node.name)[:_NODES_NAMED]
-    ]
-    more = f"; and {len(with_gpus) - _NODES_NAMED} more" if len(with_gpus) > _NODES_NAMED else ""
-    return Rejection(Reason.NO_GPU_NODES.value, f"No node with GPUs can take the pods: {'; '.join(named)}{more}.")
+    return Rejection(Reason.NO_GPU_NODES.value, f"No node with GPUs can take the pods: {_named(request, with_gpus)}.")
+
+
+def _named(request: PlanRequest, nodes: Sequence[NodeFacts]) -> str:
+    """Name a few nodes, each with what keeps the pods off it."""
+    first = sorted(nodes, key=lambda node: node.name)[:_NODES_NAMED]
+    more = f"; and {len(nodes) - _NODES_NAMED} more" if len(nodes) > _NODES_NAMED else ""
+    return "; ".join(f"{node.name}: {obstacle_of(request, node)}" for node in first) + more
 
 
 def rejection(request: PlanRequest, methods: Sequence[Method], rejected: Sequence[Rejected], sizes: str) -> Rejection:
@@ -70,7 +77,9 @@ def rejection(request: PlanRequest, methods: Sequence[Method], rejected: Sequenc
     reasons = {(entry.reason, entry.message) for entry in rejected}
     if len(reasons) == 1 and rejected[0].reason != Reason.NOTHING_FITS:
         reason, message = reasons.pop()
-        return Rejection(reason, f"{sizes}; {message}", tuple(rejected[:1]))
+        # What a model weighs matters to whom it is refused as a model, not to whom a field of the spec is refused.
+        weighs = reason == ARCHITECTURE_NOT_SUPPORTED
+        return Rejection(reason, f"{sizes}; {message}" if weighs else message, tuple(rejected[:1]))
     short_of_memory = [entry for entry in rejected if entry.shortfall_bytes > 0]
     if not short_of_memory:
         return Rejection(

@@ -67,5 +67,5 @@ def _waiting(request: PlanRequest, shape: NodeShape, gpus: int, host_memory_byte
     most = max((node.gpus for node in shape.nodes), default=0)
     return (
         f"Waits for free GPUs: {wanted} {gpus} × {shape.gpu.product} on one node; {idle} of "
-        f"{sum(node.capacity for node in shape.nodes)} are free, at most {most} on one node; {started}"
+        f"{sum(node.capacity for node in shape.nodes)} are free or held by its own pods, at most {most} on one node; {started}"
     )

@@ -98,7 +98,9 @@ def _progressing(subject: Subject, workload: WorkloadObservation | None) -> Find
         return Finding(kind, "False", Reason.STALLED, _stalled(workload))
     if workload.rolled_out:
         return Finding(kind, "False", Reason.ROLLED_OUT, "All pods run the plan.")
-    counts = f"{workload.updated} of {workload.desired} pods run the plan, {workload.ready} answer"
+    old = max(0, workload.replicas - workload.updated)
+    older = f", {old} of the plan before still run" if old else ""
+    counts = f"{workload.updated} of {workload.desired} pods are made by the plan{older}; {workload.ready} answer"
     return Finding(kind, "True", Reason.ROLLING_OUT, _pods(workload, counts))
 
 

@@ -34,6 +34,10 @@ _EXACT = frozenset(
         *("preferredDuringSchedulingIgnoredDuringExecution", "requiredDuringSchedulingIgnoredDuringExecution"),
     )
 )
+# Maps the server replaces as a whole: one entry more and the pods go elsewhere, or the Service finds none of them.
+_EXACT_MAPS = frozenset(("selector", "nodeSelector", "matchLabels"))
+# Fields the server does not store while they hold nothing (omitempty of k8s.io/api): their absence is what we render.
+_ABSENT_WHEN_EMPTY = frozenset(("paused", "minReadySeconds", "nodeSelector"))
 _QUANTITY_MAPS = frozenset(("limits", "requests"))
 _QUANTITIES = frozenset(("sizeLimit", "divisor"))
 
@@ -72,9 +76,13 @@ def _differences(ours: Any, theirs: Any, path: str, name: str, parent: str) -> I
         if not isinstance(theirs, Mapping):
             yield path
             return
+        if name in _EXACT_MAPS and not ours.keys() >= theirs.keys():
+            yield path
+            return
         for key, value in ours.items():
-            # The server does not store empty texts.
-            if key in theirs or value not in ("", None):
+            # The server does not store empty texts either.
+            nothing = value in ("", None) or (key in _ABSENT_WHEN_EMPTY and not value)
+            if key in theirs or not nothing:
                 yield from _differences(value, theirs.get(key, _Missing), f"{path}.{key}" if path else key, key, name)
     elif isinstance(ours, list):
         yield from _list_differences(ours, theirs, path, name)

@@ -60,6 +60,9 @@ def _deployment(serving: ModelServing, plan: Plan, template: dict[str, Any]) -> 
         "kind": "Deployment",
         "metadata": {**_metadata(serving), "annotations": {PLAN_ANNOTATION: record.to_json(plan)}},
         "spec": {
+            # Said although they are the defaults: what is said is put back where somebody changes it.
+            "minReadySeconds": 0,
+            "paused": False,
             "progressDeadlineSeconds": timing(plan.checkpoint_bytes, plan.engine_version).progress_deadline,
             "replicas": serving.spec.replicas,
             "revisionHistoryLimit": _REVISION_HISTORY,

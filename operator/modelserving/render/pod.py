@@ -67,6 +67,7 @@ def _pod_spec(
 ) -> dict[str, Any]:
     pod: dict[str, Any] = {
         "affinity": scheduling.affinity(parts.affinity, plan.placement.gpu_product),
+        "nodeSelector": dict(sorted(spec.pod.node_selector.items())),
         # The engine needs no access to the API server.
         "automountServiceAccountToken": False,
         "containers": [container],
@@ -77,8 +78,6 @@ def _pod_spec(
         "tolerations": scheduling.tolerations(parts.tolerations),
         "volumes": [*stored.volumes, *parts.volumes],
     }
-    if spec.pod.node_selector:
-        pod["nodeSelector"] = dict(sorted(spec.pod.node_selector.items()))
     if spec.pod.priority_class_name:
         pod["priorityClassName"] = spec.pod.priority_class_name
     if spec.pod.service_account_name:
