@@ -14,6 +14,9 @@ class EngineConfig:
         cpu_offload_bytes: bytes of weights per GPU kept in host memory (`--cpu-offload-gb`).
         block_size: tokens in a KV cache block; None lets the attention backend choose.
         limit_mm_per_prompt: images, videos, … a prompt may hold, as pairs; empty means vLLM's default.
+        mm_encoder_tp_mode: `weights` shards multimodal towers over tensor-parallel ranks, `data` keeps them whole on each.
+        enable_prefix_caching: whether finished blocks are kept for prompts that begin alike; None: vLLM's default.
+        disable_hybrid_kv_cache_manager: whether layers with a window keep the whole context.
     """
 
     max_model_len: int
@@ -30,6 +33,14 @@ class EngineConfig:
     cpu_offload_bytes: int = 0
     block_size: int | None = None
     limit_mm_per_prompt: tuple[tuple[str, int], ...] = ()
+    mm_encoder_tp_mode: str = "weights"
+    enable_prefix_caching: bool | None = None
+    disable_hybrid_kv_cache_manager: bool = False
+
+    @property
+    def holds_towers_whole(self) -> bool:
+        """Whether every rank holds multimodal towers whole."""
+        return self.mm_encoder_tp_mode == "data"
 
     @property
     def world_size(self) -> int:

@@ -1,63 +1,87 @@
 """What must divide by the tensor-parallel size.
 
 Source: vLLM 0.32 config/model.py `verify_with_parallel_config`, layers/linear.py, distributed/utils.py `divide`,
-layers/vocab_parallel_embedding.py, and create_weights of the quantization methods.
+layers/vocab_parallel_embedding.py, layers/mamba/mamba_mixer2.py, and create_weights of the quantization methods.
 """
 
 from collections.abc import Iterator
 
 from modelserving.engine.config import EngineConfig, EngineRefusal
+from modelserving.engine.expert_kernels import alignment, expert_block, padded
 from modelserving.engine.quantization import method_of, online_method
-from modelserving.engine.shares import VOCABULARY_PADDING, padded_vocabulary, section_ranks, share
+from modelserving.engine.shares import VOCABULARY_PADDING, Share, padded_vocabulary, section_ranks, share
 from modelserving.models.facts import ModelFacts, Module, Quantization, Split
 
 _WORD_BITS = 32
+# Bits of a weight that integer methods pack; floating-point ones of 4 bits are two to a byte.
+_PACKING = ("awq", "gptq")
 
 
 def objection(facts: ModelFacts, config: EngineConfig) -> EngineRefusal | None:
     """Why the model cannot be split over tensor_parallel_size ranks, or None."""
-    ranks = config.tensor_parallel_size
-    if facts.num_attention_heads % ranks:
-        return EngineRefusal(
-            "HeadsNotDivisible",
-            f"{facts.num_attention_heads} attention heads cannot be split over {ranks} GPUs; use {_divisors(facts, ranks)}.",
-        )
-    rows = padded_vocabulary(facts.vocab_size)
-    if rows % ranks:
-        return EngineRefusal(
-            "VocabularyNotDivisible",
-            f"a vocabulary of {rows} rows (padded to {VOCABULARY_PADDING}) cannot be split over {ranks} GPUs; use "
-            f"{_divisors(facts, ranks)}.",
-        )
-    fewer, more = sorted((facts.num_kv_heads, ranks))
-    if more % fewer:
-        return EngineRefusal(
-            "KvHeadsNotDivisible",
-            f"{facts.num_kv_heads} KV heads can be neither split over nor repeated on {ranks} GPUs; use "
-            f"{_divisors(facts, ranks)}.",
-        )
-    if facts.intermediate_size % ranks:
-        return EngineRefusal(
-            "IntermediateSizeNotDivisible",
-            f"an intermediate size of {facts.intermediate_size} cannot be split over {ranks} GPUs; use "
-            f"{_divisors(facts, ranks)}.",
-        )
+    found = _objection(facts, config.tensor_parallel_size, config.enable_expert_parallel, config.holds_towers_whole)
+    if found is not None:
+        reason, message = found
+        ranks = config.tensor_parallel_size
+        return EngineRefusal(reason, f"{message}; use {_divisors(facts, ranks, config.enable_expert_parallel)}.")
     return _quantized_shares(facts, config)
 
 
-def works(facts: ModelFacts, ranks: int) -> bool:
-    """Whether heads, vocabulary and MLP can be split over so many ranks."""
-    fewer, more = sorted((facts.num_kv_heads, ranks))
-    return (
-        facts.num_attention_heads % ranks == 0
-        and more % fewer == 0
-        and padded_vocabulary(facts.vocab_size) % ranks == 0
-        and facts.intermediate_size % ranks == 0
-    )
+def works(facts: ModelFacts, ranks: int, expert_parallel: bool = False) -> bool:
+    """Whether heads, vocabulary and layers can be split over so many ranks."""
+    return _objection(facts, ranks, expert_parallel) is None
 
 
-def _divisors(facts: ModelFacts, ranks: int) -> str:
-    near = [str(size) for size in range(1, min(2 * ranks, 64) + 1) if works(facts, size)]
+def _objection(
+    facts: ModelFacts, ranks: int, expert_parallel: bool, towers_whole: bool = False
+) -> tuple[str, str] | None:
+    """(reason, what does not divide), or None."""
+    if ranks == 1:
+        return None
+    if facts.num_attention_heads % ranks:
+        return "HeadsNotDivisible", f"{facts.num_attention_heads} attention heads cannot be split over {ranks} GPUs"
+    rows = padded_vocabulary(facts.vocab_size)
+    if rows % ranks:
+        return (
+            "VocabularyNotDivisible",
+            f"a vocabulary of {rows} rows (padded to {VOCABULARY_PADDING}) cannot be split over {ranks} GPUs",
+        )
+    kv_heads = () if facts.latent_attention is not None else (facts.num_kv_heads,)
+    kept = tuple(group.num_kv_heads for group in facts.attention if not group.states and group.num_kv_heads > 1)
+    for heads in (*kv_heads, *kept):
+        fewer, more = sorted((heads, ranks))
+        if more % fewer:
+            return "KvHeadsNotDivisible", f"{heads} KV heads can be neither split over nor repeated on {ranks} GPUs"
+    for module, held in _split_modules(facts, ranks, towers_whole):
+        if expert_parallel and module.experts:
+            continue
+        reason = _uneven(module, held)
+        if reason is not None:
+            return reason
+    return None
+
+
+def _uneven(module: Module, ranks: int) -> tuple[str, str] | None:
+    if module.split is Split.COLUMN:
+        odd = [rows for rows in module.out_features if rows % ranks]
+    elif module.split is Split.ROW:
+        odd = [module.in_features] if module.in_features % ranks else []
+    elif module.split is Split.GROUPED:
+        groups = [count for count in module.heads if count % ranks and count > 1]
+        if groups:
+            return "GroupsNotDivisible", f"{groups[0]} groups of {module.name} cannot be split over {ranks} GPUs"
+        return None
+    else:
+        return None
+    if not odd:
+        return None
+    if "mlp" in module.name or module.experts:
+        return "IntermediateSizeNotDivisible", f"an intermediate size of {odd[0]} cannot be split over {ranks} GPUs"
+    return "LayerNotDivisible", f"{odd[0]} rows or columns of {module.name} cannot be split over {ranks} GPUs"
+
+
+def _divisors(facts: ModelFacts, ranks: int, expert_parallel: bool) -> str:
+    near = [str(size) for size in range(1, min(2 * ranks, 64) + 1) if works(facts, size, expert_parallel)]
     return " or ".join(near[-3:])
 
 
@@ -65,52 +89,56 @@ def _quantized_shares(facts: ModelFacts, config: EngineConfig) -> EngineRefusal 
     stored = facts.stored_quantization
     online = online_method(config.quantization, stored)
     method = method_of(online) if online is not None else None
-    for module, ranks in _split_modules(facts, config.tensor_parallel_size):
+    for module, ranks in _split_modules(facts, config.tensor_parallel_size, config.holds_towers_whole):
         reason = None
-        if stored is not None and module.quantized:
-            reason = _stored_share(module, ranks, stored)
-        elif method is not None and module.quantizable and method.input_multiple > 1:
-            reason = _multiple(module, ranks, method.input_multiple, f"{online} groups inputs by")
+        scheme = module.scheme or stored if module.quantized else None
+        part = share(module, ranks, config.enable_expert_parallel)
+        if scheme is not None:
+            part = padded(module, part, alignment(scheme.method, None, module.bias))
+            reason = _stored_share(module, part, ranks, scheme)
+        elif stored is None and method is not None and module.quantizable and method.input_multiple > 1:
+            part = padded(module, part, alignment(online, None, module.bias))
+            reason = _multiple(module, part, ranks, method.input_multiple, f"{online} groups inputs by")
         if reason is not None:
             return EngineRefusal("QuantizationGroupsNotDivisible", f"{reason}. Use fewer GPUs per replica.")
     return None
 
 
-def _split_modules(facts: ModelFacts, ranks: int) -> Iterator[tuple[Module, int]]:
+def _split_modules(facts: ModelFacts, ranks: int, towers_whole: bool) -> Iterator[tuple[Module, int]]:
     for section in facts.sections:
         if section.buffers:
             continue
         for module in section.modules:
-            yield module, section_ranks(section, ranks)
+            yield module, section_ranks(section, ranks, towers_whole)
 
 
-def _multiple(module: Module, ranks: int, multiple: int, rule: str) -> str | None:
-    inputs = share(module, ranks).columns
-    if inputs % multiple == 0:
+def _multiple(module: Module, part: Share, ranks: int, multiple: int, rule: str) -> str | None:
+    if part.columns % multiple == 0:
         return None
-    return f"{rule} {multiple}: each of {ranks} GPUs has {inputs} inputs of {module.name}, not a multiple"
+    return f"{rule} {multiple}: each of {ranks} GPUs has {part.columns} inputs of {module.name}, not a multiple"
 
 
-def _stored_share(module: Module, ranks: int, stored: Quantization) -> str | None:
+def _stored_share(module: Module, part: Share, ranks: int, stored: Quantization) -> str | None:
     if stored.block_shape is not None:
-        return _blocks(module, ranks, stored.method, *stored.block_shape)
+        block = expert_block(module, part, stored.block_shape) if module.experts else stored.block_shape
+        return _blocks(module, part, ranks, stored.method, *block)
     if stored.group_size:
-        reason = _multiple(module, ranks, stored.group_size, f"{stored.method} groups inputs by")
+        reason = _multiple(module, part, ranks, stored.group_size, f"{stored.method} groups inputs by")
         if reason is not None:
             return reason
-    rows = share(module, ranks).num_rows
-    packed = _WORD_BITS // stored.bits if stored.method in ("awq", "gptq") else 1
-    if rows % packed:
+    packed = _WORD_BITS // stored.bits if stored.method in _PACKING else 1
+    if part.num_rows % packed:
+        rows = part.num_rows
         return f"{stored.method} packs {packed} rows into a word: each of {ranks} GPUs has {rows} of {module.name}"
     return None
 
 
-def _blocks(module: Module, ranks: int, method: str, rows: int, columns: int) -> str | None:
+def _blocks(module: Module, part: Share, ranks: int, method: str, rows: int, columns: int) -> str | None:
     """Blocks must not be cut: by ranks, or by the parts of a merged module (fp8_utils.py, validate_fp8_block_shape)."""
     if module.split is Split.ROW and ranks > 1:
-        return _multiple(module, ranks, columns, f"{method} blocks have a width of")
+        return _multiple(module, part, ranks, columns, f"{method} blocks have a width of")
     cut = module.split in (Split.COLUMN, Split.QKV) and (ranks > 1 or len(module.out_features) > 1)
-    odd = [part for part in share(module, ranks).rows if part % rows]
+    odd = [count for count in part.rows if count % rows]
     if cut and odd:
         return f"{method} blocks: each of {ranks} GPUs has a part of {module.name} with {odd[0]} rows, not a multiple of {rows}"
     return None

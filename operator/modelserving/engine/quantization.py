@@ -25,6 +25,8 @@ class Method:
         online: whether it quantizes a 16-bit checkpoint while loading.
         experts_only: whether it leaves dense layers as they are.
         input_multiple: every rank's share of a layer's inputs must be a multiple of this; 1: no rule.
+        experts_capability: oldest compute capability for routed experts, where that is newer.
+        misreads: whether it takes 16-bit weights for quantized ones: vLLM starts, and answers nonsense.
     """
 
     names: tuple[str, ...]
@@ -33,6 +35,12 @@ class Method:
     online: bool = False
     experts_only: bool = False
     input_multiple: int = 1
+    experts_capability: int = 0
+    misreads: bool = False
+
+    def capability_for(self, has_experts: bool) -> int:
+        """Oldest compute capability for a model with or without routed experts."""
+        return max(self.min_capability, self.experts_capability if has_experts else 0)
 
 
 METHODS: tuple[Method, ...] = (
@@ -44,7 +52,9 @@ METHODS: tuple[Method, ...] = (
     Method(("mxfp4",), 75, online=True, input_multiple=32),
     Method(("int8_per_channel_weight_only",), 75, online=True, experts_only=True),
     Method(("experts_int8",), 80, online=True, experts_only=True),
-    Method(("nvfp4_per_token",), 75, online=True, experts_only=True),
+    # layers/quantization/online/nvfp4.py asks for Blackwell when it meets experts, not before.
+    Method(("nvfp4_per_token",), 75, online=True, experts_only=True, experts_capability=100),
+    Method(("deepseek_v4_fp8",), 75, online=True, misreads=True),
     Method(("fp8",), 75),
     Method(("awq", "auto_awq", "awq_marlin"), 75),
     # The class gates at 6.0, its Marlin kernels at 7.5.
@@ -78,9 +88,10 @@ NEEDS_FILES = frozenset(
         "online",
         "humming",
         "gpt_oss_mxfp4",
-        "deepseek_v4_fp8",
     ]
 )
+# Stored methods that stay whatever `--quantization` says (models/config.py, GptOssForCausalLMConfig).
+KEEPS_OWN = frozenset({"gpt_oss_mxfp4"})
 # Refused without --allow-deprecated-quantization (config/model.py).
 DEPRECATED = frozenset({"fbgemm_fp8", "fp_quant"})
 # On a 16-bit checkpoint `fp8` is an older name of this (model_loader/weight_utils.py, since the shorthands exist).
@@ -124,7 +135,7 @@ def on_the_fly_method(precision: str, gpu: Gpu, version: EngineVersion) -> str |
     name = "fp8_per_tensor" if "fp8_per_tensor" in version.online_methods else "fp8"
     method = _BY_NAME["fp8_per_tensor"]
     if capability_number(gpu) < method.min_capability:
-        return too_old(name, method, gpu)
+        return too_old(name, method.min_capability, gpu)
     return name
 
 
@@ -134,10 +145,10 @@ def capability_number(gpu: Gpu) -> int:
     return major * 10 + minor
 
 
-def too_old(name: str, method: Method, gpu: Gpu) -> EngineRefusal:
-    """Refusal of a method on a GPU without a kernel for it."""
+def too_old(name: str, capability: int, gpu: Gpu) -> EngineRefusal:
+    """Refusal of a method on a GPU older than the compute capability that it needs."""
     return EngineRefusal(
         "QuantizationNeedsNewerGpu",
-        f"{name} needs compute capability {method.min_capability / 10:.1f} or newer; {gpu.product} has "
+        f"{name} needs compute capability {capability / 10:.1f} or newer; {gpu.product} has "
         f"{capability_number(gpu) / 10:.1f}. Use fp16, or a newer GPU.",
     )

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from modelserving.engine import divisibility
+from modelserving.engine.cache_rules import cache_dtype_objection
 from modelserving.engine.config import EngineConfig, EngineRefusal
 from modelserving.engine.defaults import resolve_dtype
 from modelserving.engine.device import Gpu
 from modelserving.engine.quantization import (
     DEPRECATED,
+    KEEPS_OWN,
     NEEDS_FILES,
     capability_number,
     method_of,
@@ -26,22 +28,6 @@ from modelserving.models.facts import ModelFacts
 # Attention kernels take blocks of whole multiples of this (v1/attention/backends/).
 _BLOCK_MULTIPLE = 16
 _LARGEST_BLOCK = 1024
-# v1/attention/backends/triton_attn.py and FlashInfer: no fp8 cache before Ampere.
-_FP8_KV_CAPABILITY = 80
-_KV_CACHE_DTYPES = frozenset(
-    {
-        "auto",
-        "float16",
-        "bfloat16",
-        "fp8",
-        "fp8_e4m3",
-        "fp8_e5m2",
-        "int8_per_token_head",
-        "fp8_per_token_head",
-        "int4_per_token_head",
-        "nvfp4",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +47,11 @@ def refusal(facts: ModelFacts, config: EngineConfig, gpu: Gpu, version: EngineVe
 def _architecture(case: _Case) -> EngineRefusal | None:
     if case.version.supports(case.facts.architecture):
         return None
-    instead = f" Use {case.facts.runs_instead}, the same model converted." if case.facts.runs_instead else ""
+    instead = (
+        f" Use {case.facts.runs_instead}, a converted model of the same family that runs."
+        if case.facts.runs_instead
+        else ""
+    )
     return EngineRefusal(
         "ArchitectureNotSupported",
         f"vLLM {case.version.text} has no model class {case.facts.architecture}, so it cannot run {case.facts.model}."
@@ -124,7 +114,7 @@ def _quantization_known(case: _Case) -> EngineRefusal | None:
         )
     if flag in DEPRECATED:
         return EngineRefusal("QuantizationDeprecated", f"vLLM refuses {flag} as deprecated. Use fp8_per_tensor.")
-    if stored is not None and not same_method(flag, stored.method):
+    if stored is not None and not same_method(flag, stored.method) and stored.method not in KEEPS_OWN:
         return EngineRefusal(
             "QuantizationMismatch",
             f"{case.facts.model} is stored as {stored.method}; vLLM refuses {flag} on top. Leave quantization to the "
@@ -145,8 +135,9 @@ def _quantization_runs(case: _Case) -> EngineRefusal | None:
     method = method_of(name) if name is not None else None
     if name is None or method is None:
         return None
-    if capability_number(gpu) < method.min_capability:
-        return too_old(name, method, gpu)
+    oldest = method.capability_for(case.facts.experts is not None)
+    if capability_number(gpu) < oldest:
+        return too_old(name, oldest, gpu)
     if case.config.dtype not in method.act_dtypes:
         return EngineRefusal(
             "DtypeNotSupported", f"{name} runs with {' or '.join(method.act_dtypes)}, not with {case.config.dtype}."
@@ -167,14 +158,9 @@ def _quantization_runs(case: _Case) -> EngineRefusal | None:
 
 
 def _kv_cache(case: _Case) -> EngineRefusal | None:
-    dtype, number = case.config.kv_cache_dtype, capability_number(case.gpu)
-    if dtype not in _KV_CACHE_DTYPES:
-        return EngineRefusal("KvCacheDtypeUnknown", f"the size of a KV cache of {dtype[:60]!r} is not known. Use fp8.")
-    if dtype.startswith("fp8") and number < _FP8_KV_CAPABILITY:
-        return EngineRefusal(
-            "KvCacheDtypeNeedsNewerGpu",
-            f"an fp8 KV cache needs compute capability 8.0 or newer; {case.gpu.product} has {number / 10:.1f}. Use auto.",
-        )
+    objection = cache_dtype_objection(case.facts, case.config.kv_cache_dtype, case.gpu)
+    if objection is not None:
+        return objection
     block = case.config.block_size
     if block is not None and (block < 1 or block % _BLOCK_MULTIPLE or block > _LARGEST_BLOCK):
         return EngineRefusal(
@@ -185,9 +171,14 @@ def _kv_cache(case: _Case) -> EngineRefusal | None:
 
 
 def _parallelism(case: _Case) -> EngineRefusal | None:
-    if case.config.enable_expert_parallel:
+    if case.config.enable_expert_parallel and case.facts.experts is None:
         return EngineRefusal(
             "ExpertParallelNeedsExperts", f"{case.facts.model} has no experts to distribute. Leave expert parallel off."
+        )
+    if case.config.pipeline_parallel_size > 1 and not case.facts.supports_pipeline:
+        return EngineRefusal(
+            "PipelineNotSupported",
+            f"vLLM cannot cut {case.facts.architecture} into pipeline stages. Use tensor parallelism alone.",
         )
     if case.config.pipeline_parallel_size > case.facts.num_layers:
         return EngineRefusal(

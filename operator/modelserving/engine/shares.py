@@ -6,7 +6,7 @@ Source: vLLM 0.32 model_executor/layers/linear.py, vocab_parallel_embedding.py, 
 from dataclasses import dataclass
 
 from modelserving.models.facts import Module, Section, Split
-from modelserving.units import round_up
+from modelserving.units import ceil_div, round_up
 
 # vocab_parallel_embedding.py, DEFAULT_VOCAB_PADDING_SIZE.
 VOCABULARY_PADDING = 64
@@ -20,11 +20,13 @@ class Share:
         rows: rows of the weight, one entry for each merged part.
         columns: columns of the weight.
         bias: elements of the bias.
+        experts: routed experts stacked in it; 1 for an ordinary layer. Rows and columns are those of one.
     """
 
     rows: tuple[int, ...]
     columns: int
     bias: int = 0
+    experts: int = 1
 
     @property
     def num_rows(self) -> int:
@@ -33,8 +35,8 @@ class Share:
 
     @property
     def elements(self) -> int:
-        """Elements of the weight."""
-        return self.num_rows * self.columns
+        """Elements of the weight, of all experts together."""
+        return self.experts * self.num_rows * self.columns
 
 
 def padded_vocabulary(vocab_size: int) -> int:
@@ -47,23 +49,47 @@ def local_heads(heads: int, tensor_parallel_size: int) -> int:
     return max(1, heads // tensor_parallel_size)
 
 
-def share(module: Module, tensor_parallel_size: int) -> Share:
-    """A rank's share of a module; sizes are assumed to divide as `engine.divisibility` demands."""
+def share(module: Module, tensor_parallel_size: int, expert_parallel: bool = False) -> Share:
+    """A rank's share of a module; sizes are assumed to divide as `engine.divisibility` demands.
+
+    Args:
+        module: the module.
+        tensor_parallel_size: ranks.
+        expert_parallel: whether ranks share routed experts out whole, instead of cutting each; the share is the fullest
+            rank's (fused_moe/expert_map_manager.py, determine_expert_map).
+    """
+    if module.experts and expert_parallel:
+        local = ceil_div(module.experts, tensor_parallel_size)
+        return _share(module, module.out_features, module.in_features, local)
+    return _share(module, *_cut(module, tensor_parallel_size), max(1, module.experts))
+
+
+def _share(module: Module, rows: tuple[int, ...], columns: int, experts: int) -> Share:
+    return Share(rows, columns, experts * sum(rows) if module.bias else 0, experts)
+
+
+def _cut(module: Module, tensor_parallel_size: int) -> tuple[tuple[int, ...], int]:
     rows, columns = module.out_features, module.in_features
     if module.split is Split.ROW:
         columns //= tensor_parallel_size
     elif module.split is Split.COLUMN:
         rows = tuple(count // tensor_parallel_size for count in rows)
-    elif module.split is Split.QKV:
+    elif module.split in (Split.QKV, Split.GROUPED):
         rows = tuple(
             count // heads * local_heads(heads, tensor_parallel_size)
             for count, heads in zip(rows, module.heads, strict=True)
         )
+    elif module.split is Split.EVEN:
+        rows = tuple(ceil_div(count, tensor_parallel_size) for count in rows)
     elif module.split is Split.VOCAB:
         rows = tuple(padded_vocabulary(count) // tensor_parallel_size for count in rows)
-    return Share(rows, columns, sum(rows) if module.bias else 0)
+    return rows, columns
 
 
-def section_ranks(section: Section, tensor_parallel_size: int) -> int:
-    """Ranks a section is split over: 1 where its heads do not divide (models/vision.py, is_vit_use_data_parallel)."""
-    return 1 if section.shard_heads and section.shard_heads % tensor_parallel_size else tensor_parallel_size
+def section_ranks(section: Section, tensor_parallel_size: int, towers_whole: bool = False) -> int:
+    """Ranks a section is split over.
+
+    1 where its heads do not divide, or where towers are held whole (models/vision.py, is_vit_use_data_parallel).
+    """
+    whole = (section.tower and towers_whole) or (section.shard_heads and section.shard_heads % tensor_parallel_size)
+    return 1 if whole else tensor_parallel_size

@@ -8,39 +8,12 @@ model_executor/layers/quantization/__init__.py, model_executor/models/registry.p
 import re
 from dataclasses import dataclass, replace
 
+from modelserving.engine.architectures import known_architectures
+
 DEFAULT_ENGINE_VERSION = "0.32.0"
 
 _VERSION = re.compile(r"v?(\d{1,6})\.(\d{1,6})(?:\.(\d{1,6}))?(.*)", re.DOTALL)
 _LONGEST_SHOWN = 60
-# Architectures of models/registry.py that this package describes, or that users name most; the registry has 391 in 0.32.
-_ARCHITECTURES = frozenset(
-    [
-        "LlamaForCausalLM",
-        "LLaMAForCausalLM",
-        "MistralForCausalLM",
-        "Qwen2ForCausalLM",
-        "MixtralForCausalLM",
-        "GemmaForCausalLM",
-        "Gemma2ForCausalLM",
-        "Phi3ForCausalLM",
-        "GraniteForCausalLM",
-        "OPTForCausalLM",
-        "Starcoder2ForCausalLM",
-        "DeepseekV2ForCausalLM",
-        "DeepseekV3ForCausalLM",
-        "Qwen2MoeForCausalLM",
-        "JambaForCausalLM",
-        "LlavaForConditionalGeneration",
-        "LlavaNextForConditionalGeneration",
-        "LlavaNextVideoForConditionalGeneration",
-        "LlavaOnevisionForConditionalGeneration",
-        "Qwen2VLForConditionalGeneration",
-        "Qwen2_5_VLForConditionalGeneration",
-        "WhisperForConditionalGeneration",
-        "Qwen3ForCausalLM",
-        "Qwen3MoeForCausalLM",
-    ]
-)
 # `--quantization` values that 0.32 knows (config/model.py, QuantizationMethods), plus ONLINE_QUANT_SHORTHAND_NAMES.
 _METHODS = frozenset(
     [
@@ -97,7 +70,6 @@ class EngineVersion:
         rejects_act_order: whether GPTQ desc_act and its like are refused (PR #54809).
         methods: values `--quantization` takes.
         online_methods: of these, what quantizes a 16-bit checkpoint while loading.
-        architectures: known to be in its registry.
     """
 
     text: str
@@ -117,11 +89,15 @@ class EngineVersion:
     rejects_act_order: bool = False
     methods: frozenset[str] = _OLD_METHODS
     online_methods: frozenset[str] = frozenset({"fp8"})
-    architectures: frozenset[str] = _ARCHITECTURES
 
     def supports(self, architecture: str) -> bool:
-        """Whether vLLM has a model class for an architecture of config.json."""
-        return architecture in self.architectures
+        """Whether vLLM has a model class for an architecture of config.json; known for 0.32, taken for all.
+
+        A bare decoder (`…Model`) makes embeddings and runs in the class of its language model (registry.py,
+        _normalize_arch).
+        """
+        known = known_architectures()
+        return architecture in known or f"{architecture.removesuffix('Model')}ForCausalLM" in known
 
 
 def _rows() -> tuple[EngineVersion, ...]:

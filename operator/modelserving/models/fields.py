@@ -49,6 +49,10 @@ class Fields:
         """Value as it stands; None where there is none."""
         return self._content.get(key)
 
+    def names(self) -> tuple[str, ...]:
+        """Keys that are there and are texts."""
+        return tuple(key for key in self._content if isinstance(key, str))
+
     def has(self, key: str) -> bool:
         """Whether the key is there, null or not."""
         return key in self._content
@@ -87,6 +91,30 @@ class Fields:
             raise self.fail(key, "a whole number or a list of them that is not empty")
         items = Fields({f"{key}[{index}]": item for index, item in enumerate(value)}, self._path)
         return tuple(items.whole(f"{key}[{index}]", low=low, high=high) for index in range(len(value)))
+
+    def indices(self, key: str, count: int) -> tuple[int, ...]:
+        """A list of indices below count; empty where the key is absent or null.
+
+        Raises:
+            InvalidFieldError: no list, or an index out of range.
+        """
+        value = self.raw(key)
+        if value is None or value == []:
+            return ()
+        if not isinstance(value, list | tuple):
+            raise self.fail(key, "a list of whole numbers")
+        return self.wholes(key, 0, low=0, high=max(count - 1, 0))
+
+    def indices_marked(self, key: str, count: int) -> tuple[int, ...]:
+        """Indices below count at which a list has a 1.
+
+        Raises:
+            InvalidFieldError: no list of 0 and 1, or one that is too short.
+        """
+        marks = self.wholes(key, 0, low=0, high=1)
+        if len(marks) < count:
+            raise self.fail(key, f"a list of at least {count} entries")
+        return tuple(index for index in range(count) if marks[index])
 
     def optional_whole(self, key: str, low: int = 1) -> int | None:
         """A whole number, or None where the key is absent or null.

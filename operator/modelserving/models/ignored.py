@@ -3,7 +3,7 @@
 vLLM compares names in three ways: AWQ by substring, `re:` entries of compressed-tensors as regular expressions, all
 others whole (vLLM 0.32: layers/quantization/utils/quant_utils.py `is_layer_skipped`, compressed_tensors/utils.py
 `should_ignore_layer`, auto_awq.py `is_layer_skipped_awq`). A regular expression from a stranger may take for ever to
-match, so only the kind people write is understood: names, dots, `.*`, `^` and `$`.
+match, so only the kind people write is understood: names, dots, `.*`, `(a|b)`, `^` and `$`.
 """
 
 import re
@@ -12,34 +12,92 @@ from collections.abc import Iterable
 from modelserving.models.facts import Module, Quantization
 
 _PREFIX = "re:"
+# Methods that compare by substring (ModelOpt besides whole names and wildcards).
+_BY_PIECE = frozenset({"awq", "modelopt", "modelopt_fp4", "modelopt_mxfp8", "modelopt_mixed"})
 _WILDCARD = ".*"
 _LONGEST_PATTERN = 256
+_MOST_CHOICES = 64
+_CHOICE = re.compile(r"\(([A-Za-z0-9_|]*)\)")
 _PLAIN = re.compile(r"[A-Za-z0-9_\-.\\*^$]*")
 
 
-def is_ignored(module: Module, index: int, quantization: Quantization) -> bool:
-    """Whether a module of a layer is left unquantized; a fused module is when all its parts are.
+def scheme_of(module: Module, index: int, quantization: Quantization) -> Quantization | None:
+    """How a module of a layer is stored; None for as it is.
 
-    Patterns that cannot be read match nothing; `unreadable` lists them.
+    A fused module follows its parts. Patterns that cannot be read match nothing; `unreadable` lists them.
     """
-    names = [name.replace("*", str(index), 1) for name in (module.sources or (module.name,))]
-    return all(any(_matches(entry, name, quantization.method) for entry in quantization.ignored) for name in names)
+    names = _names(module, index)
+    if _any_names(quantization.ignored, names, quantization.method):
+        return None
+    for entries, scheme in quantization.overrides:
+        if _any_names(entries, names, quantization.method):
+            return scheme
+    return None if quantization.only_named else quantization
+
+
+def is_ignored(module: Module, index: int, quantization: Quantization) -> bool:
+    """Whether a module of a layer is left unquantized."""
+    return scheme_of(module, index, quantization) is None
+
+
+def _names(module: Module, index: int) -> tuple[tuple[str, ...], ...]:
+    """Names a module goes by: all of any one tuple must match. Routed experts go by their common name or the first's."""
+    parts = tuple(name.replace("*", str(index), 1) for name in (module.sources or (module.name,)))
+    fused = (module.name.replace("*", str(index), 1),)
+    if not module.experts:
+        return (parts, fused)
+    owner = module.owner.replace("*", str(index), 1)
+    return (tuple(name.replace("*", "0", 1) for name in parts), (owner,))
+
+
+def _any_names(entries: tuple[str, ...], names: tuple[tuple[str, ...], ...], method: str) -> bool:
+    exact = frozenset(entries)
+    patterns = [entry for entry in entries if "*" in entry or entry.startswith(_PREFIX) or method in _BY_PIECE]
+    return any(
+        all(name in exact or any(_matches(entry, name, method) for entry in patterns) for name in together)
+        for together in names
+    )
 
 
 def unreadable(quantization: Quantization) -> tuple[str, ...]:
     """Entries of the ignore list that cannot be read."""
-    return tuple(entry for entry in quantization.ignored if entry.startswith(_PREFIX) and _pieces(entry) is None)
+    return tuple(entry for entry in quantization.ignored if entry.startswith(_PREFIX) and not _is_readable(entry))
+
+
+def _is_readable(entry: str) -> bool:
+    found = _alternatives(entry)
+    return found is not None and all(_pieces(pattern) is not None for pattern in found)
+
+
+def _matches_pattern(pattern: str, name: str) -> bool:
+    pieces = _pieces(pattern)
+    return pieces is not None and _matches_pieces(pieces, name, anchored=pattern.endswith("$"))
+
+
+def _alternatives(entry: str) -> tuple[str, ...] | None:
+    """Patterns without `(a|b)`, one for each choice; None where there are too many."""
+    found = [entry]
+    for _ in range(_MOST_CHOICES):
+        opened = next((pattern for pattern in found if _CHOICE.search(pattern)), None)
+        if opened is None:
+            return tuple(found)
+        match = _CHOICE.search(opened)
+        if match is None or len(opened) > _LONGEST_PATTERN:
+            return None
+        found.remove(opened)
+        found += [opened[: match.start()] + choice + opened[match.end() :] for choice in match.group(1).split("|")]
+        if len(found) > _MOST_CHOICES:
+            return None
+    return None
 
 
 def _matches(entry: str, name: str, method: str) -> bool:
     if entry.startswith(_PREFIX):
-        pieces = _pieces(entry)
-        return pieces is not None and _matches_pieces(pieces, name, anchored=entry.endswith("$"))
-    if method == "awq":
+        found = _alternatives(entry)
+        return found is not None and any(_matches_pattern(pattern, name) for pattern in found)
+    if method in _BY_PIECE and "*" not in entry:
         return entry in name
-    if method.startswith("modelopt"):
-        return _matches_pieces(entry.split("*"), name, anchored=True)
-    return entry == name
+    return "*" in entry and _matches_pieces(entry.split("*"), name, anchored=True)
 
 
 def _pieces(entry: str) -> list[str] | None:

@@ -20,6 +20,9 @@ _QUANTIZED_DTYPES = frozenset({"F8_E4M3", "F8_E5M2", "I8", "U8", "F4"})
 # Buffers and scales that vLLM computes itself or folds into other tensors.
 _COMPUTED = ("rotary_emb.inv_freq", "position_ids")
 _BITS_PER_WORD = 32
+# Names of experts that are stored stacked: up alone, gate and up, down; and suffixes with weights an element packs.
+_STACKED = ("up_proj", "gate_up_proj", "down_proj")
+_STACKED_SUFFIXES = (("", 1), (".weight", 1), ("_blocks", 2))
 
 
 class HeadersIncompleteError(ValueError):
@@ -30,6 +33,7 @@ class HeadersIncompleteError(ValueError):
 class _Tensor:
     dtype: str
     shape: tuple[int, ...]
+    copies: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,10 @@ class Inventory:
         self._tensors: dict[str, _Tensor] = {}
         self._quantization = quantization
         for group in groups:
+            # A second index is that of an expert: so many tensors go by one name.
+            copies = max(1, group.count // max(1, len(group.layers)))
             for name in headers.names(group):
-                self._tensors[family.vllm_name(name)] = _Tensor(group.dtype, group.shape)
+                self._tensors[family.vllm_name(name)] = _Tensor(group.dtype, group.shape, copies)
 
     def sections(self, described: tuple[Section, ...]) -> tuple[Section, ...]:
         """Sections with sizes and quantization as stored; layers that differ become sections of their own.
@@ -72,17 +78,54 @@ class Inventory:
     def _module(self, module: Module, index: int) -> Module:
         if module.tied_to is not None:
             return replace(module, out_features=self._rows(module.tied_to, module), in_features=module.in_features)
+        if module.experts:
+            return self._experts(module, index)
         sources = [source.replace("*", str(index), 1) for source in (module.sources or (module.name,))]
         weights = [self._weight(source, module) for source in sources]
         if len({weight.columns for weight in weights}) > 1:
             raise HeadersIncompleteError(f"the parts of {module.name} in layer {index} differ in their input size")
         rows = tuple(weight.rows for weight in weights)
-        if module.split is Split.QKV and any(count % heads for count, heads in zip(rows, module.heads, strict=True)):
+        if len(rows) != len(module.out_features):
+            # Parts that the checkpoint joins or cuts otherwise.
+            if sum(rows) != sum(module.out_features):
+                raise HeadersIncompleteError(f"{module.name} in layer {index} has {sum(rows)} rows, not as described")
+            rows = module.out_features
+        by_heads = module.split in (Split.QKV, Split.GROUPED)
+        if by_heads and any(count % heads for count, heads in zip(rows, module.heads, strict=True)):
             raise HeadersIncompleteError(f"{module.name} in layer {index} has {rows} rows for {module.heads} heads")
         quantized = any(weight.quantized for weight in weights)
-        # GPTQ tools store a bias of zeros for every linear; vLLM leaves it out where the class has none.
-        has_bias = module.bias if quantized else f"{sources[0]}.bias" in self._tensors
+        # GPTQ tools store a bias of zeros for every linear; vLLM leaves it out where the class has none. A module that
+        # lacks the bias of its class, as Whisper's keys do, has it all the same where another part has one.
+        has_bias = module.bias if quantized else any(f"{source}.bias" in self._tensors for source in sources)
         return replace(module, in_features=weights[0].columns, out_features=rows, bias=has_bias, quantized=quantized)
+
+    def _experts(self, module: Module, index: int) -> Module:
+        """Routed experts: stored one by one, or stacked as vLLM holds them."""
+        sources = [source.replace("*", str(index), 1) for source in module.sources]
+        found = [self._find(source) for source in sources]
+        if all(tensor is not None for tensor in found):
+            weights = [self._weight(source, module) for source in sources]
+            rows, columns = tuple(weight.rows for weight in weights), {weight.columns for weight in weights}
+            counts = {tensor.copies for tensor in found if tensor is not None}
+            if rows != module.out_features or columns != {module.in_features} or counts != {module.experts}:
+                raise HeadersIncompleteError(
+                    f"{module.name} in layer {index} is not of the sizes that config.json states"
+                )
+            return replace(module, quantized=any(weight.quantized for weight in weights))
+        part = _STACKED[len(sources) - 1 if module.split is not Split.ROW else -1]
+        owner = module.owner.replace("*", str(index), 1)
+        for suffix, packed in _STACKED_SUFFIXES:
+            tensor = self._tensors.get(f"{owner}.{part}{suffix}")
+            if tensor is None:
+                continue
+            expected = module.experts * sum(module.out_features) * module.in_features
+            if prod(tensor.shape) * packed != expected:
+                raise HeadersIncompleteError(f"{owner}.{part} has the shape {list(tensor.shape)}, not as described")
+            return replace(module, quantized=packed > 1 or tensor.dtype in _QUANTIZED_DTYPES)
+        raise HeadersIncompleteError(f"{sources[0]}.weight is missing")
+
+    def _find(self, source: str) -> _Tensor | None:
+        return next((found for kind in _WEIGHT_NAMES if (found := self._tensors.get(f"{source}.{kind}"))), None)
 
     def _rows(self, name: str, module: Module) -> tuple[int, ...]:
         return (self._weight(name, module).rows,)
@@ -95,16 +138,21 @@ class Inventory:
         tensor = self._tensors.get(source)
         if tensor is None:
             raise HeadersIncompleteError(f"{source}.weight is missing")
-        return _Weight(prod(tensor.shape), 1, False)
+        columns = module.in_features if prod(tensor.shape) % module.in_features == 0 else 1
+        return _Weight(prod(tensor.shape) // columns, columns, False)
 
     def _logical(self, source: str, kind: str, tensor: _Tensor) -> _Weight:
         shape, quantization = tensor.shape, self._quantization
         if kind == "weight":
             if not shape or min(shape) < 1:
                 raise HeadersIncompleteError(f"{source}.weight has the shape {list(shape)}")
-            return _Weight(shape[0], prod(shape[1:]), tensor.dtype in _QUANTIZED_DTYPES)
+            # Floats of 4 bits are stored two to a byte.
+            packed = 2 if tensor.dtype == "U8" and quantization is not None and quantization.bits == 4 else 1
+            return _Weight(shape[0], prod(shape[1:]) * packed, tensor.dtype in _QUANTIZED_DTYPES)
         if quantization is None or len(shape) != 2:
             raise HeadersIncompleteError(f"{source}.{kind} of shape {list(shape)} is not explained by config.json")
+        if tensor.dtype == "U8":
+            return _Weight(shape[0], shape[1] * 8 // quantization.bits, True)
         packed = _BITS_PER_WORD // quantization.bits
         if kind == "weight_packed":
             return _Weight(shape[0], shape[1] * packed, True)
@@ -115,6 +163,7 @@ class Inventory:
 
 def unexplained(groups: Iterable[TensorGroup], family: Family, sections: tuple[Section, ...]) -> Mapping[str, int]:
     """Bytes by pattern of stored tensors that no module is made of and that vLLM is not known to leave out."""
+    owners = tuple(f"{module.owner}." for section in sections for module in section.modules if module.experts)
     roots = {
         source for section in sections for module in section.modules for source in module.sources or (module.name,)
     }
@@ -123,7 +172,11 @@ def unexplained(groups: Iterable[TensorGroup], family: Family, sections: tuple[S
         name = family.vllm_name(next(headers.names(group)))
         folded = family.vllm_name(group.pattern)
         known = (
-            folded in roots or folded.rpartition(".")[0] in roots or name.rpartition(".")[0] in roots or name in roots
+            folded.startswith(owners)
+            or folded in roots
+            or folded.rpartition(".")[0] in roots
+            or name.rpartition(".")[0] in roots
+            or name in roots
         )
         if not known and not name.startswith(family.unused) and not folded.endswith(_COMPUTED):
             left[group.pattern] += headers.total_bytes((group,))

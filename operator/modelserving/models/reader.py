@@ -7,15 +7,25 @@ the family's description; they give the same bytes, and the headers win where bo
 from collections.abc import Mapping
 from dataclasses import replace
 
-from modelserving.models import headers
-from modelserving.models.facts import FactsRefusal, ModelFacts, Module, Quantization, Section, Split, Stage
+from modelserving.models import headers, undescribed
+from modelserving.models.facts import (
+    AttentionKind,
+    FactsRefusal,
+    ModelFacts,
+    Module,
+    Quantization,
+    Section,
+    Split,
+    Stage,
+)
 from modelserving.models.families import FAMILIES, family_of
 from modelserving.models.families.family import Description, Family
 from modelserving.models.fields import Fields, InvalidFieldError, show
-from modelserving.models.ignored import is_ignored, unreadable
+from modelserving.models.ignored import scheme_of, unreadable
 from modelserving.models.inventory import HeadersIncompleteError, Inventory, unexplained
 from modelserving.models.metadata import ModelMetadata
 from modelserving.models.stored_quantization import read_quantization
+from modelserving.models.undescribed import describe_undescribed
 
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 _DTYPES = {"bfloat16": "bfloat16", "float16": "float16", "half": "float16", "float32": "float32", "float": "float32"}
@@ -28,8 +38,12 @@ _FP8_SCALES: tuple[tuple[str, str | None], ...] = tuple(
 _KV_SCALES: Mapping[str, tuple[tuple[str, str | None], ...]] = {
     "fp8": _FP8_SCALES,
     "modelopt": _FP8_SCALES,
+    "modelopt_fp4": _FP8_SCALES,
+    "modelopt_mxfp8": _FP8_SCALES,
     "compressed-tensors": (*_FP8_SCALES[:3], ("q_zero_point", None), ("k_zero_point", None), ("v_zero_point", None)),
 }
+# Kinds of attention whose layers have such scales; latent attention has them with ModelOpt only.
+_SCALED = (AttentionKind.FULL, AttentionKind.SLIDING_WINDOW, AttentionKind.CHUNKED_LOCAL, AttentionKind.CROSS)
 # A total that differs by more than this from the modules' sum is told to the user.
 _TOTAL_TOLERANCE = 0.01
 # Tensors nobody explains are told from this share of the checkpoint on.
@@ -55,10 +69,12 @@ def _read(metadata: ModelMetadata) -> ModelFacts | FactsRefusal:
     if not architectures:
         raise InvalidFieldError("architectures is missing")
     family = family_of(architectures[0])
-    if family is None:
+    if family is None and not metadata.tensors:
         return _unknown(metadata, architectures[0])
+    if family is None:
+        family = Family(undescribed.NAME, (), lambda fields: describe_undescribed(fields, metadata.tensors))
     described = family.describe(config)
-    quantization = read_quantization(metadata)
+    quantization = _in_vllm_names(read_quantization(metadata), family)
     sections, assumptions = _sections(metadata, family, described, quantization)
     dtype, dtype_assumptions = _stored_dtype(config, metadata)
     parameters = _parameter_count(sections)
@@ -89,18 +105,33 @@ def _read(metadata: ModelMetadata) -> ModelFacts | FactsRefusal:
         checkpoint_bytes=headers.total_bytes(metadata.tensors) or _stored_bytes(sections, dtype, quantization),
         stored_quantization=quantization,
         vision=described.vision,
+        experts=described.experts,
+        latent_attention=described.latent_attention,
         tie_word_embeddings=described.tie_word_embeddings,
         runs_instead=described.runs_instead,
+        supports_pipeline=described.supports_pipeline,
         assumptions=assumptions,
     )
 
 
+def _in_vllm_names(quantization: Quantization | None, family: Family) -> Quantization | None:
+    """Module names of a quantization in vLLM's naming, besides the checkpoint's."""
+    if quantization is None:
+        return None
+
+    def named(entries: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*entries, *(family.vllm_name(entry) for entry in entries))))
+
+    overrides = tuple((named(entries), scheme) for entries, scheme in quantization.overrides)
+    return replace(quantization, ignored=named(quantization.ignored), overrides=overrides)
+
+
 def _unknown(metadata: ModelMetadata, architecture: str) -> FactsRefusal:
-    known = ", ".join(name for family in FAMILIES for name in family.architectures[:1])
     return FactsRefusal(
         "UnknownArchitecture",
-        f"{metadata.model} has the architecture {show(architecture)}, whose memory this operator does not know yet. "
-        f"Known are {known}.",
+        f"{metadata.model} has the architecture {show(architecture)}, which this operator cannot size from config.json "
+        f"alone; {len(FAMILIES)} families it can, `modelserving` documents them. Give it the checkpoint with safetensors "
+        "headers that it can read, or name another model.",
     )
 
 
@@ -110,6 +141,8 @@ def _sections(
     """Sections by the better road, with sentences on what was assumed."""
     assumptions: tuple[str, ...] = ()
     sections = None
+    if family.name == undescribed.NAME:
+        return described.sections, ()
     if metadata.tensors:
         try:
             sections = Inventory(metadata.tensors, family, quantization).sections(described.sections)
@@ -164,7 +197,10 @@ def _mark_quantized(section: Section, quantization: Quantization) -> list[Sectio
 
 def _marked(module: Module, index: int, quantization: Quantization) -> Module:
     reached = module.quantizable or (quantization.lm_head and module.name.endswith("lm_head"))
-    return replace(module, quantized=reached and not is_ignored(module, index, quantization))
+    if quantization.experts_only and not module.experts:
+        reached = False
+    scheme = scheme_of(module, index, quantization) if reached else None
+    return replace(module, quantized=scheme is not None, scheme=None if scheme is quantization else scheme)
 
 
 def _kv_scales(described: Description, quantization: Quantization) -> tuple[Section, ...]:
@@ -173,8 +209,10 @@ def _kv_scales(described: Description, quantization: Quantization) -> tuple[Sect
         Module(f"attn.{name}", Split.REPLICATED, 1, (1,), fixed_dtype=dtype)
         for name, dtype in _KV_SCALES.get(quantization.method, ())
     )
-    layers = tuple(range(described.num_layers))
-    return (Section(Stage.LAYERS, modules, layers=layers, buffers=True),) if modules else ()
+    latent = quantization.method.startswith("modelopt")
+    kinds = _SCALED if not latent else (*_SCALED, AttentionKind.MLA)
+    groups = [group.layers for group in described.attention if group.kind in kinds and not group.is_indexer]
+    return tuple(Section(Stage.LAYERS, modules, layers=layers, buffers=True) for layers in groups) if modules else ()
 
 
 def _parameter_count(sections: tuple[Section, ...]) -> int:
@@ -200,13 +238,16 @@ def _stored_bytes(sections: tuple[Section, ...], dtype: str, quantization: Quant
 
 
 def _module_bytes(module: Module, size: int, quantization: Quantization | None) -> int:
-    if quantization is None or not module.quantized:
+    scheme = module.scheme or quantization
+    if scheme is None or not module.quantized:
         return module.parameter_count * size
-    rows = sum(module.out_features)
-    weights = rows * module.in_features
-    groups = weights // quantization.group_size if quantization.group_size else rows
-    zero_points = groups * quantization.bits // 8 if quantization.zero_point else 0
-    return weights * quantization.bits // 8 + groups * size + zero_points + (rows * size if module.bias else 0)
+    count, rows = max(1, module.experts), sum(module.out_features)
+    weights = count * rows * module.in_features
+    groups = weights // scheme.group_size if scheme.group_size else count * rows
+    zero_points = groups * scheme.bits // 8 if scheme.zero_point else 0
+    scale = 1 if scheme.is_float and scheme.group_size else size
+    biases = count * rows * size if module.bias else 0
+    return weights * scheme.bits // 8 + groups * scale + zero_points + biases
 
 
 def _stored_dtype(config: Fields, metadata: ModelMetadata) -> tuple[str, tuple[str, ...]]:

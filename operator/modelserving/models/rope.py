@@ -33,19 +33,22 @@ class Rope:
         cache_rows: positions in vLLM's cos/sin cache.
         partial_rotary_factor: share of a head that is rotated.
         max_model_len: longest context that vLLM takes unless told otherwise.
+        is_multimodal: whether positions are of three kinds, text, height and width.
     """
 
     cache_rows: int
     partial_rotary_factor: float
     max_model_len: int
+    is_multimodal: bool = False
 
 
-def read_rope(text: Fields, default_length: int | None) -> Rope:
+def read_rope(text: Fields, default_length: int | None, default_partial: float = 1.0) -> Rope:
     """Read the rotary embedding of a language model's config.
 
     Args:
         text: the language model's part of config.json.
         default_length: max_position_embeddings of transformers' config class where the key is absent.
+        default_partial: share of a head that is rotated where no key says so.
 
     Raises:
         InvalidFieldError: a field is of the wrong type or out of range.
@@ -56,7 +59,7 @@ def read_rope(text: Fields, default_length: int | None) -> Rope:
     derived = float(text.optional_whole("model_max_length") or min(lengths, default=_DEFAULT_LENGTH))
     positions = text.optional_whole("max_position_embeddings") or default_length or int(derived)
     scaling = text.part("rope_parameters") or text.part("rope_scaling")
-    partial = text.number("partial_rotary_factor", 1.0, 0.01, 1.0)
+    partial = text.number("partial_rotary_factor", default_partial, 0.01, 1.0)
     if scaling is None:
         return Rope(positions, partial, int(derived))
     partial = scaling.number("partial_rotary_factor", partial, 0.01, 1.0)
@@ -73,5 +76,7 @@ def read_rope(text: Fields, default_length: int | None) -> Rope:
     if max(rows, longest) > LARGEST_SIZE:
         raise scaling.fail("factor", f"small enough for a context of at most {LARGEST_SIZE} tokens")
     if kind == "longrope":
+        # Two caches one after the other, for short and for long contexts (phi3_long_rope_scaled_rope.py).
         longest = text.optional_whole("original_max_position_embeddings") or longest
-    return Rope(max(rows, 1), partial, max(longest, 1))
+        rows += longest
+    return Rope(max(rows, 1), partial, max(longest, 1), kind == "mrope" or scaling.has("mrope_section"))

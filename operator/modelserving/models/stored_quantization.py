@@ -1,19 +1,22 @@
 """How a checkpoint says that it is quantized -> `Quantization`.
 
-Sources: vLLM 0.32 model_executor/layers/quantization/{auto_awq,auto_gptq,fp8,modelopt}.py and
-compressed_tensors/compressed_tensors.py (`from_config` of each), config/model.py `_verify_quantization`.
+Sources: vLLM 0.32 model_executor/layers/quantization/{auto_awq,auto_gptq,fp8,mxfp4}.py (`from_config` of each),
+config/model.py `_verify_quantization`.
 """
 
 from modelserving.models.facts import Quantization
 from modelserving.models.fields import Fields, InvalidFieldError, show
 from modelserving.models.metadata import ModelMetadata
+from modelserving.models.stored_compressed import LARGEST_GROUP, read_compressed
+from modelserving.models.stored_modelopt import read_modelopt
 
 # Files that describe the quantization where config.json does not, and the method that each stands for.
 _FILES = {"quantize_config.json": "gptq", "quant_config.json": "awq", "hf_quant_config.json": "modelopt"}
 # auto_gptq.py, TYPE_MAP: (bits, symmetric) that its kernels take.
 _GPTQ_BITS = (4, 8)
 _AWQ_BITS = (4,)
-_LARGEST_GROUP = 65536
+_MX_GROUP = 32
+_MODELOPT = ("modelopt", "modelopt_fp4", "modelopt_mxfp8", "modelopt_mixed")
 _GPTQ_ALIASES = ("gptq", "gptq_marlin", "auto_gptq")
 _AWQ_ALIASES = ("awq", "awq_marlin", "auto_awq")
 
@@ -57,9 +60,11 @@ def _read(method: str, fields: Fields) -> Quantization:
     if method == "fp8":
         return _fp8(fields)
     if method == "compressed-tensors":
-        return _compressed_tensors(fields)
-    if method in ("modelopt", "modelopt_fp4"):
-        return _modelopt(fields)
+        return read_compressed(fields)
+    if method in _MODELOPT:
+        return read_modelopt(fields)
+    if method == "mxfp4":
+        return _mxfp4(fields)
     bits = 4 if fields.flag("load_in_4bit") else 8 if fields.flag("load_in_8bit") else None
     bits = bits or fields.whole("bits", fields.whole("weight_bits", 4, high=32), high=32)
     return Quantization(method=show(method)[1:-1], bits=bits, known=False)
@@ -72,7 +77,7 @@ def _one_of(fields: Fields, *keys: str) -> str:
 def _group_size(fields: Fields, key: str) -> int | None:
     if fields.raw(key) == -1:
         return None
-    return fields.whole(key, high=_LARGEST_GROUP)
+    return fields.whole(key, high=LARGEST_GROUP)
 
 
 def _bits(fields: Fields, key: str, allowed: tuple[int, ...]) -> int:
@@ -117,7 +122,7 @@ def _fp8(fields: Fields) -> Quantization:
         if not isinstance(block, list | tuple) or len(block) != 2:
             raise fields.fail("weight_block_size", "a list of two whole numbers")
         pair = Fields({"rows": block[0], "columns": block[1]}, fields.name("weight_block_size"))
-        shape = (pair.whole("rows", high=_LARGEST_GROUP), pair.whole("columns", high=_LARGEST_GROUP))
+        shape = (pair.whole("rows", high=LARGEST_GROUP), pair.whole("columns", high=LARGEST_GROUP))
     return Quantization(
         method="fp8",
         bits=8,
@@ -129,67 +134,14 @@ def _fp8(fields: Fields) -> Quantization:
     )
 
 
-def _compressed_tensors(fields: Fields) -> Quantization:
-    groups = fields.required_part("config_groups")
-    content = fields.raw("config_groups")
-    first = next(iter(content), None)
-    if first is None:
-        raise fields.fail("config_groups", "an object with at least one group")
-    scheme = groups.required_part(str(first))
-    weights = scheme.required_part("weights")
-    activations = scheme.part("input_activations")
-    bits = weights.whole("num_bits", high=32)
-    is_float = weights.text("type", "int") == "float"
-    group = _group_size(weights, "group_size") if weights.raw("group_size") is not None else None
-    strategy = weights.text("strategy") or ("tensor" if group is None else "group")
-    plain = (bits, is_float, strategy) in {
-        (8, True, "tensor"),
-        (8, True, "channel"),
-        (8, False, "tensor"),
-        (8, False, "channel"),
-        (8, False, "group"),
-        (4, False, "group"),
-        (4, False, "channel"),
-    }
+def _mxfp4(fields: Fields) -> Quantization:
+    """Microscaled fp4 of routed experts; every other layer stays as it is (mxfp4.py)."""
     return Quantization(
-        method="compressed-tensors",
-        bits=bits,
-        is_float=is_float,
-        strategy=strategy,
-        group_size=group if strategy == "group" else None,
-        zero_point=not weights.flag("symmetric", True),
-        dynamic_activations=None if activations is None else activations.raw("dynamic") is not False,
-        desc_act=weights.raw("actorder") in ("group", "dynamic"),
-        ignored=fields.texts("ignore"),
-        kv_cache_scheme="fp8" if fields.raw("kv_cache_scheme") is not None else None,
-        known=plain and len(content) == 1 and (strategy != "group" or group is not None),
-    )
-
-
-def _modelopt(fields: Fields) -> Quantization:
-    algorithm = fields.text("quant_algo").upper()
-    if not algorithm:
-        raise InvalidFieldError(f"{fields.name('quant_algo')} is missing")
-    scheme = fields.raw("kv_cache_scheme") or fields.raw("kv_cache_quant_algo")
-    ignored = fields.texts("ignore") + fields.texts("exclude_modules")
-    kv_cache = "fp8" if scheme is not None else None
-    if algorithm == "FP8":
-        return Quantization(
-            method="modelopt",
-            bits=8,
-            is_float=True,
-            dynamic_activations=False,
-            ignored=ignored,
-            kv_cache_scheme=kv_cache,
-        )
-    return Quantization(
-        method="modelopt_fp4" if algorithm == "NVFP4" else "modelopt",
+        method="gpt_oss_mxfp4",
         bits=4,
         is_float=True,
         strategy="group",
-        group_size=16,
-        dynamic_activations=True,
-        ignored=ignored,
-        kv_cache_scheme=kv_cache,
-        known=False,
+        group_size=_MX_GROUP,
+        ignored=fields.texts("modules_to_not_convert"),
+        experts_only=True,
     )

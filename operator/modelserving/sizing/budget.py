@@ -51,9 +51,11 @@ class RankMemory:
     Attributes:
         weights: what stays on the GPU, offloaded weights not counted.
         kv_cache_available: bytes left for the KV cache inside the budget at the best estimate; negative when the rest alone is too much.
-        kv_cache_available_low: the same with every term at the upper end of its band.
+        kv_cache_available_low: the same with the terms at the upper end of their bands.
+        kv_cache_available_high: the same with the terms at the lower end of their bands.
         offloaded_bytes: weights this rank keeps in host memory.
         load_peak_bytes: highest demand while weights are loaded and quantized.
+        graphs_outside_bytes: CUDA graphs that this version captures outside the budget, in the memory that it leaves free.
     """
 
     pipeline_rank: int
@@ -65,6 +67,8 @@ class RankMemory:
     kv_cache_available_low: int
     offloaded_bytes: int = 0
     load_peak_bytes: int = 0
+    kv_cache_available_high: int = 0
+    graphs_outside_bytes: int = 0
 
     @property
     def without_kv_cache(self) -> int:

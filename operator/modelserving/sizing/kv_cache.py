@@ -1,47 +1,41 @@
 """KV cache: bytes of a block, bytes of a request, what vLLM demands before it starts.
 
-    page(layer)    = block_size x local KV heads x (key head + value head) x element
-    full attention = ceil(max_model_len / block_size) pages a request
-    sliding window = ceil(min(window - 1 + in flight, max_model_len) / block_size) + 1 pages
+    full attention, MLA  ceil(max_model_len / block_size) pages a request
+    sliding window       ceil(min(window - 1 + in flight, max_model_len) / block_size) + 1
+    chunked local        as full: the hybrid manager is off for such models
+    recurrent state      1 page, with prefix caching 2 and a checkpoint for Mamba-2
+    cross-attention      ceil(tokens of the encoder's batch / block_size)
+    encoder-only, shared none
 
-Layers of different kinds are put into groups of equal size, padded; a block holds one group's pages, and a request takes
-the blocks of every group. One block, the null block, is never given out.
+A page is block_size x what a token keeps (`kv_dtype`); `kv_groups` lays pages over blocks. One block, the null block, is
+never given out.
 
-Source: vLLM 0.32 v1/kv_cache_interface.py, v1/core/kv_cache_utils.py (`_get_kv_cache_groups_uniform_page_size`,
-`_max_memory_usage_bytes_from_groups`).
+Source: vLLM 0.32 v1/kv_cache_interface.py (`max_memory_usage_bytes` of every spec), v1/core/kv_cache_utils.py
+(`_max_memory_usage_bytes_from_groups`, `get_max_concurrency_for_kv_cache_config`), config/vllm.py `max_in_flight_tokens`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 
 from modelserving.engine.config import EngineConfig
+from modelserving.engine.device import Gpu
 from modelserving.engine.shares import local_heads
 from modelserving.engine.versions import EngineVersion
 from modelserving.models.facts import AttentionGroup, AttentionKind, ModelFacts
 from modelserving.sizing.budget import KvCacheNeed
-from modelserving.sizing.layouts import DTYPE_BYTES
+from modelserving.sizing.kv_blocks import DEFAULT_BLOCK_SIZE, block_size, state_bytes, token_bytes
+from modelserving.sizing.kv_dtype import is_turboquant, kv_dtype
+from modelserving.sizing.kv_groups import LayerCache, groups
 from modelserving.sizing.sharding import stage_layers
-from modelserving.units import ceil_div
 
-# What FlashAttention, FlashInfer and Triton take unless told otherwise (platforms/interface.py).
-DEFAULT_BLOCK_SIZE = 16
-# Bytes of an element by --kv-cache-dtype (v1/kv_cache_interface.py); nvfp4 with its scales.
-_ELEMENT_BYTES: Mapping[str, Fraction] = {
-    "float16": Fraction(2),
-    "bfloat16": Fraction(2),
-    "fp8": Fraction(1),
-    "fp8_e4m3": Fraction(1),
-    "fp8_e5m2": Fraction(1),
-    "int8_per_token_head": Fraction(1),
-    "fp8_per_token_head": Fraction(1),
-    "int4_per_token_head": Fraction(1, 2),
-    "nvfp4": Fraction(9, 16),
-}
-# One float32 scale each for the key and the value of a head and token, with the per_token_head types.
-_SCALE_BYTES_PER_HEAD = 8
-# Groups are as large as the smallest kind, or as the largest where kinds differ by less than this.
-_GROUP_STRETCH = 1.5
+__all__ = ["DEFAULT_BLOCK_SIZE", "Pool", "StageCache", "kv_dtype", "pool", "stage_caches"]
+
+_WINDOWED = (AttentionKind.SLIDING_WINDOW, AttentionKind.SLIDING_WINDOW_MLA)
+# Layers at each end that TurboQuant leaves in the model's type (TurboQuantConfig.get_boundary_skip_layers).
+_TURBOQUANT_SKIPPED = 2
+# States of a request: the running one, and with prefix caching the last block's (MambaSpec.max_memory_usage_bytes).
+_STATES = 1
+_STATES_WITH_PREFIX_CACHING = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,52 +77,94 @@ class StageCache:
         )
 
 
-def kv_dtype(facts: ModelFacts, config: EngineConfig) -> str:
-    """Data type of the cache: as asked, else what the checkpoint brings scales for, else the model's."""
-    if config.kv_cache_dtype != "auto":
-        return config.kv_cache_dtype
-    stored = facts.stored_quantization
-    return (stored.kv_cache_scheme if stored is not None else None) or config.dtype
+def stage_caches(facts: ModelFacts, config: EngineConfig, gpu: Gpu, version: EngineVersion) -> tuple[StageCache, ...]:
+    """KV cache of every pipeline stage; a stage without layers that keep anything takes no bytes."""
+    dtype = kv_dtype(facts, config, gpu)
+    size = block_size(facts, config, gpu, dtype)
+    found = groups(tuple(_kept(facts, config, version, dtype, size)))
+    blocks = sum(group.blocks for group in found)
+    stages = stage_layers(facts.num_layers, config.pipeline_parallel_size)
+    per_stage = [max((group.bytes_per_block(layers) for group in found), default=0) for layers in stages]
+    return tuple(StageCache(size, held, blocks if held else 0) for held in per_stage)
 
 
-def page_bytes(group: AttentionGroup, block_size: int, tensor_parallel_size: int, dtype: str) -> int:
-    """Bytes of one block of one layer on a rank."""
-    heads = local_heads(group.num_kv_heads, tensor_parallel_size)
-    element = _ELEMENT_BYTES.get(dtype) or Fraction(DTYPE_BYTES[dtype])
-    scales = _SCALE_BYTES_PER_HEAD if dtype.endswith("per_token_head") else 0
-    return block_size * heads * (int((group.head_size + group.head_size_v) * element) + scales)
+def _kept(
+    facts: ModelFacts, config: EngineConfig, version: EngineVersion, dtype: str, size: int
+) -> Iterator[tuple[LayerCache, tuple[int, ...]]]:
+    """What layers keep, with the layers that keep it."""
+    promoted = _promotes_windows(facts, config)
+    skipped = _skipped(facts, dtype)
+    for group in facts.attention:
+        if group.kind is AttentionKind.MAMBA:
+            yield _state(group, config, _padded_page(facts, config, dtype, size)), group.layers
+        elif group.keeps_cache:
+            for name, layers in (
+                (dtype, tuple(layer for layer in group.layers if layer not in skipped)),
+                (config.dtype, tuple(layer for layer in group.layers if layer in skipped)),
+            ):
+                if layers:
+                    yield _attention(group, config, version, name, size, promoted), layers
 
 
-def stage_cache(facts: ModelFacts, config: EngineConfig, version: EngineVersion, stage: int) -> StageCache:
-    """KV cache of a pipeline stage; one without attention layers takes no bytes."""
-    block_size = config.block_size or DEFAULT_BLOCK_SIZE
-    dtype = kv_dtype(facts, config)
-    layers = stage_layers(facts.num_layers, config.pipeline_parallel_size)[stage]
-    held = [
-        (group, count)
-        for group in facts.attention
-        if (count := sum(layers.start <= index < layers.stop for index in group.layers))
-    ]
-    if not held:
-        return StageCache(block_size, 0, 0)
-    page = max(page_bytes(group, block_size, config.tensor_parallel_size, dtype) for group, _ in held)
-    size = _group_size([count for _, count in held])
-    blocks = sum(ceil_div(count, size) * _pages(group, config, version, block_size) for group, count in held)
-    return StageCache(block_size, page * size, blocks)
+def _promotes_windows(facts: ModelFacts, config: EngineConfig) -> bool:
+    """Whether layers with a window keep the whole context: only beside layers that do, without the hybrid manager."""
+    kinds = {group.kind for group in facts.attention}
+    if not kinds & {AttentionKind.FULL, AttentionKind.MLA}:
+        return False
+    return config.disable_hybrid_kv_cache_manager or AttentionKind.CHUNKED_LOCAL in kinds
 
 
-def _group_size(counts: list[int]) -> int:
-    smallest, largest = min(counts), max(counts)
-    return largest if largest < smallest * _GROUP_STRETCH else smallest
+def _skipped(facts: ModelFacts, dtype: str) -> frozenset[int]:
+    if not is_turboquant(dtype) or facts.is_hybrid:
+        return frozenset()
+    count = min(_TURBOQUANT_SKIPPED, facts.num_layers // 2)
+    return frozenset((*range(count), *range(facts.num_layers - count, facts.num_layers)))
 
 
-def _pages(group: AttentionGroup, config: EngineConfig, version: EngineVersion, block_size: int) -> int:
-    length = config.max_model_len
-    if group.kind is AttentionKind.SLIDING_WINDOW and group.sliding_window is not None:
-        batches = config.pipeline_parallel_size + 1 if version.async_scheduling else config.pipeline_parallel_size
-        window = group.sliding_window - 1 + batches * config.max_num_batched_tokens
-        return ceil_div(min(window, length), block_size) + 1
-    return ceil_div(length, block_size)
+def _padded_page(facts: ModelFacts, config: EngineConfig, dtype: str, size: int) -> int:
+    """A state's page is padded to that of the attention layers it shares the pool with."""
+    return max(
+        (
+            size * token_bytes(group, config, dtype)
+            for group in facts.attention
+            if group.keeps_cache and group.kind is not AttentionKind.MAMBA
+        ),
+        default=0,
+    )
+
+
+def _state(group: AttentionGroup, config: EngineConfig, padded: int) -> LayerCache:
+    # vLLM caches prefixes of generative hybrids unless told not to (config/model.py, is_prefix_caching_supported).
+    caches_prefixes = config.enable_prefix_caching is not False
+    states = _STATES_WITH_PREFIX_CACHING + group.checkpoint_blocks if caches_prefixes else _STATES
+    page = max(state_bytes(group, config), padded)
+    return LayerCache(AttentionKind.MAMBA, 0, page, 0, states, layout=(group.states,))
+
+
+def _attention(
+    group: AttentionGroup, config: EngineConfig, version: EngineVersion, dtype: str, size: int, promoted: bool
+) -> LayerCache:
+    kind, window = group.kind, group.sliding_window
+    length, extra = config.max_model_len, 0
+    if promoted and kind is not AttentionKind.MLA and kind is not AttentionKind.CROSS:
+        kind, window = AttentionKind.FULL, None
+    if kind in _WINDOWED and window is not None:
+        length, extra = min(window - 1 + _in_flight(config, version), length), 1
+    elif kind is AttentionKind.CHUNKED_LOCAL and group.attention_chunk_size is not None:
+        length = min(group.attention_chunk_size + _in_flight(config, version), length)
+    elif kind is AttentionKind.CROSS:
+        # The encoder's batch is as long as the decoder's, or as its longest item (config/scheduler.py).
+        length = max(config.max_num_batched_tokens, group.max_tokens or 0)
+    heads = local_heads(group.num_kv_heads, config.tensor_parallel_size)
+    layout = (heads, group.head_size, group.head_size_v, group.fixed_dtype or dtype, group.is_indexer)
+    page = size * token_bytes(group, config, dtype)
+    return LayerCache(kind, size, page, length, extra, window, layout)
+
+
+def _in_flight(config: EngineConfig, version: EngineVersion) -> int:
+    """Tokens that may be scheduled and not yet settled: a batch for each step under way."""
+    batches = config.pipeline_parallel_size + 1 if version.async_scheduling else config.pipeline_parallel_size
+    return batches * config.max_num_batched_tokens
 
 
 def pool(cache: StageCache, available_bytes: int, max_model_len: int) -> Pool:

@@ -14,9 +14,9 @@ from modelserving.engine.versions import EngineVersion
 from modelserving.models.facts import ModelFacts
 from modelserving.sizing.activation import activation_peak
 from modelserving.sizing.budget import MemoryEstimate, RankMemory, Term
-from modelserving.sizing.cuda_graphs import cuda_graphs
+from modelserving.sizing.cuda_graphs import cuda_graphs, outside_bytes
 from modelserving.sizing.host_memory import host_memory, pinned_bytes
-from modelserving.sizing.kv_cache import StageCache, pool, stage_cache
+from modelserving.sizing.kv_cache import Pool, StageCache, pool, stage_caches
 from modelserving.sizing.non_torch import non_torch
 from modelserving.sizing.sharding import stage_layers
 from modelserving.sizing.weights import RankWeights, rank_weights
@@ -36,15 +36,15 @@ def estimate(
     """
     budget = ceil(gpu.memory_total_bytes * config.gpu_memory_utilization)
     stages = range(config.pipeline_parallel_size)
-    weights = [rank_weights(facts, config, version, stage) for stage in stages]
+    weights = [rank_weights(facts, config, version, stage, gpu) for stage in stages]
     ranks = tuple(_rank(facts, config, gpu, version, stage, weights[stage], budget) for stage in stages)
-    caches = [stage_cache(facts, config, version, stage) for stage in stages]
+    caches = stage_caches(facts, config, gpu, version)
     pools = [
         pool(cache, rank.kv_cache_available, config.max_model_len)
         for cache, rank in zip(caches, ranks, strict=True)
         if cache.bytes_per_block
     ]
-    smallest = min(pools, key=lambda found: (found.max_concurrency, found.tokens))
+    smallest = min(pools, key=lambda found: (found.max_concurrency, found.tokens), default=Pool(0, 0, 0.0))
     return MemoryEstimate(
         ranks=ranks,
         total_bytes=gpu.memory_total_bytes,
@@ -57,13 +57,14 @@ def estimate(
     )
 
 
-def combined_margin(terms: tuple[Term, ...]) -> int:
-    """How much more than their best estimates terms take together, at the upper end of their bands.
+def combined_margins(terms: tuple[Term, ...]) -> tuple[int, int]:
+    """How much less and how much more than their best estimates terms take together, at the ends of their bands.
 
     The terms err independently of each other (weights by layout, activations by kernel, graphs by capture, non-torch by
     driver), so their margins add as the root of the sum of squares.
     """
-    return isqrt(sum((term.high - term.value) ** 2 for term in terms))
+    below = isqrt(sum((term.value - term.low) ** 2 for term in terms))
+    return below, isqrt(sum((term.high - term.value) ** 2 for term in terms))
 
 
 def _rank(
@@ -79,9 +80,10 @@ def _rank(
     is_last = stage == config.pipeline_parallel_size - 1
     activation = activation_peak(facts, config, version, is_last)
     graphs = cuda_graphs(facts, config, gpu, version, layers)
-    other = non_torch(config, version)
+    other = non_torch(config, gpu, version)
     terms = (weights.on_gpu, activation, graphs, other)
     available = budget - sum(term.value for term in terms)
+    below, above = combined_margins(terms)
     return RankMemory(
         pipeline_rank=stage,
         weights=weights.on_gpu,
@@ -89,13 +91,15 @@ def _rank(
         cuda_graphs=graphs,
         non_torch=other,
         kv_cache_available=available,
-        kv_cache_available_low=available - combined_margin(terms),
+        kv_cache_available_low=available - above,
+        kv_cache_available_high=available + below,
+        graphs_outside_bytes=outside_bytes(facts, config, gpu, version, layers),
         offloaded_bytes=weights.offloaded_bytes,
         load_peak_bytes=weights.on_gpu.value + weights.largest_module,
     )
 
 
-def _fullest(caches: list[StageCache]) -> StageCache:
+def _fullest(caches: tuple[StageCache, ...]) -> StageCache:
     return max(caches, key=lambda cache: cache.bytes_per_block * cache.blocks_per_request)
 
 

@@ -5,13 +5,17 @@
 Parameters and buffers both count, as in vLLM's "Model loading took".
 """
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 from modelserving.engine.config import EngineConfig
-from modelserving.engine.quantization import online_method
+from modelserving.engine.device import Gpu
+from modelserving.engine.expert_kernels import alignment, padded
+from modelserving.engine.quantization import method_of, online_method
 from modelserving.engine.shares import section_ranks, share
 from modelserving.engine.versions import EngineVersion
-from modelserving.models.facts import ModelFacts, Stage
+from modelserving.models.facts import ModelFacts, Module, Quantization, Split, Stage
+from modelserving.models.undescribed import NAME as UNDESCRIBED
 from modelserving.sizing.allocator import allocated
 from modelserving.sizing.budget import Term
 from modelserving.sizing.layouts import DTYPE_BYTES, module_tensors
@@ -25,6 +29,10 @@ from modelserving.sizing.sharding import (
 
 # Real starts logged up to 0.04 GiB more than the tensors for packed 4-bit weights of 5.3 GiB (Marlin workspaces): 0.8 %.
 _QUANTIZED_BAND = 0.01
+# Expert parallelism keeps an int32 for every expert of a layer: where it lives (fused_moe/routed_experts.py, _expert_map).
+_EXPERT_MAP_ENTRY = 4
+# An architecture nobody described: what vLLM replicates or pads is not known.
+_UNDESCRIBED_BAND = 0.10
 # A layout nobody described.
 _UNKNOWN_BAND = 0.06
 
@@ -57,35 +65,58 @@ class _Sized:
     tensors: tuple[int, ...]
 
 
-def rank_weights(facts: ModelFacts, config: EngineConfig, version: EngineVersion, stage: int) -> RankWeights:
-    """Weights of the ranks of a pipeline stage."""
-    sized, largest = _size_sections(facts, config, stage)
+def rank_weights(
+    facts: ModelFacts, config: EngineConfig, version: EngineVersion, stage: int, gpu: Gpu | None = None
+) -> RankWeights:
+    """Weights of the ranks of a pipeline stage.
+
+    Args:
+        facts: the model.
+        config: the engine's configuration.
+        version: facts of the vLLM version.
+        stage: which pipeline stage.
+        gpu: the GPU, whose kernels pad routed experts; None takes what Hopper does.
+    """
+    sized, largest = _size_sections(facts, config, stage, gpu)
     whole = version.never_splits_large
     total = sum(item.held.repeats * sum(allocated(tensor, whole) for tensor in item.tensors) for item in sized)
     offloaded = _offloaded(facts, config, stage, sized) if config.cpu_offload_bytes > 0 else ()
     on_gpu = total - sum(allocated(tensor, whole) for tensor in offloaded)
-    return RankWeights(_term(facts, on_gpu), offloaded, largest)
+    return RankWeights(_term(facts, config, on_gpu), offloaded, largest)
 
 
-def _size_sections(facts: ModelFacts, config: EngineConfig, stage: int) -> tuple[list[_Sized], int]:
+def _size_sections(facts: ModelFacts, config: EngineConfig, stage: int, gpu: Gpu | None) -> tuple[list[_Sized], int]:
     stored = facts.stored_quantization
     online = online_method(config.quantization, stored)
     with_towers = keeps_towers(facts, config.limit_mm_per_prompt)
+    method = method_of(online) if online is not None else None
+    misread = method is not None and method.misreads
     sized, largest = [], 0
     for held in stage_sections(facts, stage, config.pipeline_parallel_size, with_towers):
-        ranks = section_ranks(held.section, config.tensor_parallel_size)
+        ranks = section_ranks(held.section, config.tensor_parallel_size, config.holds_towers_whole)
         tensors: list[int] = []
+        owned: dict[str, int] = defaultdict(int)
         for module in held.section.modules:
             if is_duplicate(module, stage):
                 continue
-            part = share(module, ranks)
+            part = share(module, ranks, config.enable_expert_parallel)
+            plain = part.elements * DTYPE_BYTES[config.dtype]
+            part = padded(module, part, alignment(_experts_method(module, stored, online), gpu, part.bias > 0))
             kept = module_tensors(module, part, config.dtype, stored, online)
             tensors.extend(kept)
-            if online is not None and module.quantizable:
-                full = part.elements * DTYPE_BYTES[config.dtype]
-                largest = max(largest, full if kept[0] != full else 0)
+            if module.split is Split.COLUMN and module.experts and config.enable_expert_parallel and ranks > 1:
+                tensors.append(module.experts * _EXPERT_MAP_ENTRY)
+            if online is not None and not misread and module.quantizable and kept[0] != plain:
+                owned[module.owner] += part.elements * DTYPE_BYTES[config.dtype]
+        largest = max(largest, *owned.values(), 0)
         sized.append(_Sized(held, tuple(tensors)))
     return sized, largest
+
+
+def _experts_method(module: Module, stored: Quantization | None, online: str | None) -> str | None:
+    if stored is not None:
+        return (module.scheme or stored).method if module.quantized else None
+    return online
 
 
 def _offloaded(facts: ModelFacts, config: EngineConfig, stage: int, sized: list[_Sized]) -> tuple[int, ...]:
@@ -121,8 +152,15 @@ def _offloaded(facts: ModelFacts, config: EngineConfig, stage: int, sized: list[
     return tuple(moved)
 
 
-def _term(facts: ModelFacts, value: int) -> Term:
+def _term(facts: ModelFacts, config: EngineConfig, value: int) -> Term:
     stored = facts.stored_quantization
+    online = online_method(config.quantization, stored)
+    method = method_of(online) if online is not None else None
+    if method is not None and method.misreads:
+        return Term.exact(value, f"{online} takes 16-bit weights for quantized ones: vLLM starts and answers nonsense")
+    if facts.family == UNDESCRIBED:
+        low, high = int(value * (1 - _UNDESCRIBED_BAND)), int(value * (1 + _UNDESCRIBED_BAND))
+        return Term(value, low, high, "stored tensors, cut evenly over GPUs")
     if stored is None:
         return Term.exact(value, "vLLM's modules, sharded and rounded as its allocator does")
     band = _QUANTIZED_BAND if stored.known else _UNKNOWN_BAND

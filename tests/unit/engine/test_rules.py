@@ -80,7 +80,7 @@ REFUSALS: dict[str, tuple[ModelFacts, Gpu, EngineVersion, dict[str, Any], str, s
     "vocabulary": (QWEN, H100, V32, {"tensor_parallel_size": 7}, "VocabularyNotDivisible", "152064 rows"),
     "KV heads": (SMALL_KV, H100, V32, {"tensor_parallel_size": 4}, "KvHeadsNotDivisible", "6 KV heads"),
     "MLP": (
-        replace(LLAMA, intermediate_size=9),
+        facts_from(config_of("llama31-8b", intermediate_size=9)),
         H100,
         V32,
         {"tensor_parallel_size": 2},

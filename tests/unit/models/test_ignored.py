@@ -35,6 +35,8 @@ def quantization(method: str, *ignored: str) -> Quantization:
         ("compressed-tensors", "re:vision.*", False),
         ("compressed-tensors", "re:^model.layers.3.mlp.down_proj$", True),
         ("compressed-tensors", "re:^model.*x.*down_proj$", False),
+        ("compressed-tensors", "re:.*mlp\\.(gate|up|down)_proj.*", True),
+        ("compressed-tensors", "re:.*mlp\\.(gate|up)_proj.*", False),
         ("modelopt", "model.layers.3*", True),
         ("modelopt", "*down_proj", True),
         ("modelopt", "*up_proj", False),
@@ -51,7 +53,9 @@ def test_a_fused_module_is_ignored_when_all_its_parts_are() -> None:
     assert not is_ignored(QKV, 0, quantization("fp8", *parts[:2]))
 
 
-@pytest.mark.parametrize("entry", ["re:(a+)+$", "re:.*(gate|up)_proj", "re:" + "a" * 300, "re:a*b", "re:\\d+"])
+@pytest.mark.parametrize(
+    "entry", ["re:(a+)+$", "re:.*(gate|up*)_proj", "re:" + "(a|b)" * 9, "re:" + "a" * 300, "re:a*b", "re:\\d+"]
+)
 def test_patterns_that_could_take_for_ever_are_left_alone(entry: str) -> None:
     assert unreadable(quantization("compressed-tensors", entry, "lm_head")) == (entry,)
     assert not is_ignored(DOWN, 3, quantization("compressed-tensors", entry))

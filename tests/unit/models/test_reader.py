@@ -54,10 +54,10 @@ def test_llava_video_is_sized_and_names_what_runs_instead() -> None:
 
 
 def test_an_unknown_architecture_is_named() -> None:
-    told = read({"architectures": ["MixtralForCausalLM"]})
+    told = read({"architectures": ["TomorrowForCausalLM"]})
     assert isinstance(told, FactsRefusal)
     assert told.reason == "UnknownArchitecture"
-    assert "MixtralForCausalLM" in told.message
+    assert "TomorrowForCausalLM" in told.message
 
 
 CHANGES: dict[str, tuple[str, dict[str, Any], str]] = {

@@ -34,7 +34,7 @@ CASES: dict[str, tuple[dict[str, Any], int, int]] = {
             "original_max_position_embeddings": 4096,
             "rope_scaling": {"type": "longrope"},
         },
-        131072,
+        131072 + 4096,
         4096,
     ),
 }

@@ -67,14 +67,60 @@ CASES: dict[str, tuple[Quantization, dict[str, Any]]] = {
         compressed({"num_bits": 8, "type": "float"}, input_activations={"dynamic": False}),
         {"precision": "fp8", "strategy": "tensor", "dynamic_activations": False},
     ),
-    "compressed NVFP4": (compressed(NVFP4), {"known": False, "precision": "fp4"}),
+    "compressed NVFP4": (compressed(NVFP4), {"known": True, "precision": "fp4", "group_size": 16}),
+    "compressed, by block": (
+        compressed({"num_bits": 8, "type": "float", "strategy": "block", "block_structure": [128, 64]}),
+        {"block_shape": (128, 64), "known": True},
+    ),
+    "compressed, with groups of its own for some layers": (
+        quantized(
+            quant_method="compressed-tensors",
+            config_groups={
+                "a": {"weights": {"num_bits": 8, "type": "float"}, "targets": ["Linear"]},
+                "b": {"weights": NVFP4, "targets": ["re:.*experts.*"]},
+                "c": {"output_activations": {}},
+            },
+        ),
+        {"bits": 8, "only_named": False, "known": True},
+    ),
+    "compressed, named layers only": (
+        quantized(
+            quant_method="compressed-tensors",
+            config_groups={"b": {"weights": NVFP4, "targets": ["re:.*experts.*"]}},
+        ),
+        {"bits": 4, "only_named": True},
+    ),
+    "mxfp4 of experts": (
+        quantized(quant_method="mxfp4", modules_to_not_convert=["lm_head"]),
+        {"method": "gpt_oss_mxfp4", "experts_only": True, "precision": "fp4", "known": True},
+    ),
+    "ModelOpt mxfp8": (
+        quantized(quant_method="modelopt", quant_algo="MXFP8"),
+        {"method": "modelopt_mxfp8", "group_size": 32},
+    ),
+    "ModelOpt fp8 by channel": (
+        quantized(quant_method="modelopt", quant_algo="FP8_PER_CHANNEL_PER_TOKEN"),
+        {"strategy": "channel", "dynamic_activations": True},
+    ),
+    "ModelOpt fp8 by block": (
+        quantized(quant_method="modelopt", quant_algo="FP8_PB_WO"),
+        {"strategy": "block", "block_shape": (128, 128)},
+    ),
+    "ModelOpt, layer by layer": (
+        quantized(
+            quant_method="modelopt",
+            quant_algo="MIXED_PRECISION",
+            quantized_layers={"a": {"quant_algo": "FP8"}, "b": {"quant_algo": "NVFP4"}, "c": {"quant_algo": "FP8"}},
+        ),
+        {"method": "modelopt_mixed", "only_named": True, "bits": 4, "known": True},
+    ),
     "ModelOpt fp8 in config.json": (
         quantized(quant_algo="FP8", producer={"name": "modelopt"}, ignore=["lm_head"], kv_cache_scheme="FP8"),
         {"method": "modelopt", "precision": "fp8", "kv_cache_scheme": "fp8", "known": True},
     ),
     "ModelOpt NVFP4": (
         quantized(quant_method="modelopt", quant_algo="NVFP4"),
-        {"method": "modelopt_fp4", "known": False},
+        {"method": "modelopt_fp4", "known": True, "group_size": 16},
     ),
     "ModelOpt by its producer alone": (
         quantized(producer={"name": "modelopt"}, quant_algo="W4A8"),
@@ -128,7 +174,16 @@ def test_a_nested_description_is_read() -> None:
         ({"quant_method": "fp8", "weight_block_size": [128]}, "weight_block_size is a list"),
         ({"quant_method": "fp8", "weight_block_size": [0, 128]}, "weight_block_size.rows is 0"),
         ({"quant_method": "compressed-tensors", "config_groups": {}}, "config_groups is an object"),
-        ({"quant_method": "compressed-tensors", "config_groups": {"g": {}}}, "config_groups.g.weights is missing"),
+        ({"quant_method": "compressed-tensors", "config_groups": {"g": {}}}, "config_groups.g is an object"),
+        ({"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION", "quantized_layers": {}}, "quantized_layers is"),
+        ({"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION"}, "quantized_layers is missing"),
+        (
+            {
+                "quant_method": "compressed-tensors",
+                "config_groups": {"g": {"weights": {"num_bits": 8, "strategy": "block", "block_structure": [1, 2, 3]}}},
+            },
+            "block_structure is a list",
+        ),
         ({"quant_method": "modelopt"}, "quant_algo is missing"),
         ({"bits": 4}, "quant_method is missing"),
         ({"quant_method": 4}, "quant_method is 4"),

@@ -73,7 +73,7 @@ def test_the_smaller_product_serves_so_that_the_larger_stays_free() -> None:
 
 
 def test_a_model_too_large_for_the_cluster_is_rejected_with_the_nearest_candidate() -> None:
-    decided = rejected(request(QWEN, context_length=32768), cluster(node("a", T4), node("b", L40S)))
+    decided = rejected(request(QWEN, context_length=32768, concurrency=4), cluster(node("a", T4), node("b", L40S)))
     assert decided.reason == "InsufficientGPUMemory"
     assert "4 × NVIDIA-L40S" in decided.message
     assert "135.4 GiB of weights" in decided.message

@@ -15,7 +15,7 @@ from model_cases import GPUS, H100, V32, engine_config, facts_of
 from modelserving.engine.rules import refusal
 from modelserving.engine.versions import engine_version
 from modelserving.sizing.budget import MemoryEstimate, Term
-from modelserving.sizing.memory import combined_margin, estimate
+from modelserving.sizing.memory import combined_margins, estimate
 from modelserving.units import GIB
 
 MODELS = ("llama31-8b", "qwen2-72b", "llava-onevision-72b")
@@ -32,7 +32,7 @@ def test_terms_and_kv_cache_make_the_budget() -> None:
 
 
 def test_margins_add_as_independent_errors() -> None:
-    assert combined_margin((Term(10, 0, 13, ""), Term(10, 0, 14, ""), Term.exact(9, ""))) == 5
+    assert combined_margins((Term(10, 7, 13, ""), Term(10, 6, 22, ""), Term.exact(9, ""))) == (5, 12)
 
 
 def test_the_sample_fits_two_h200_and_four_h100() -> None:

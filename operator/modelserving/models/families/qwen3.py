@@ -14,7 +14,7 @@ DECODER = DenseDecoder(
         "vocab_size": 151936,
     },
     qkv_bias="attention_bias",
-    qk_norm=True,
+    qk_norm="head",
     sliding_window_switch="use_sliding_window",
 )
 

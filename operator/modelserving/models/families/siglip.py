@@ -68,6 +68,15 @@ def read_siglip(vision: Fields, feature_layers: tuple[int, ...]) -> Siglip:
 
 def tower_sections(siglip: Siglip, text_hidden_size: int) -> tuple[Section, ...]:
     """Vision tower and projector, in the order vLLM builds them."""
+    projector = tuple(
+        Module(f"multi_modal_projector.linear_{index}", Split.REPLICATED, inputs, (text_hidden_size,), bias=True)
+        for index, inputs in ((1, siglip.hidden_size), (2, text_hidden_size))
+    )
+    return (*tower_only(siglip), Section(Stage.EVERY, projector, tower=True))
+
+
+def tower_only(siglip: Siglip) -> tuple[Section, ...]:
+    """Vision tower without a projector."""
     root = "vision_tower.vision_model"
     width = siglip.hidden_size
     pixels = siglip.num_channels * siglip.patch_size**2
@@ -76,10 +85,6 @@ def tower_sections(siglip: Siglip, text_hidden_size: int) -> tuple[Section, ...]
         Module(f"{root}.embeddings.position_embedding", Split.REPLICATED, width, (siglip.num_patches,)),
     )
     positions = Module(f"{root}.position_ids", Split.REPLICATED, 1, (siglip.num_patches,), fixed_dtype="int64")
-    projector = tuple(
-        Module(f"multi_modal_projector.linear_{index}", Split.REPLICATED, inputs, (text_hidden_size,), bias=True)
-        for index, inputs in ((1, width), (2, text_hidden_size))
-    )
     return (
         Section(Stage.EVERY, embeddings, tower=True),
         Section(Stage.EVERY, (positions,), tower=True, buffers=True),
@@ -90,7 +95,6 @@ def tower_sections(siglip: Siglip, text_hidden_size: int) -> tuple[Section, ...]
             tower=True,
             shard_heads=siglip.num_heads,
         ),
-        Section(Stage.EVERY, projector, tower=True),
     )
 
 
