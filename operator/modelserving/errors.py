@@ -10,6 +10,7 @@ Expected outcomes (a model that fits nowhere, a field that is not supported) are
     │   ├── ConflictError
     │   ├── InvalidObjectError the API server found the object invalid; the message says where
     │   └── ForbiddenError
+    │       └── NamespaceEndsError  the namespace is being deleted and takes nothing new
     └── LeaseLostError         another replica leads now; the process must end
 """
 
@@ -54,6 +55,10 @@ class InvalidObjectError(ClusterError):
 
 class ForbiddenError(ClusterError):
     """The operator's ServiceAccount may not do this."""
+
+
+class NamespaceEndsError(ForbiddenError):
+    """The namespace is being deleted and takes nothing new."""
 
 
 class LeaseLostError(ModelServingError):

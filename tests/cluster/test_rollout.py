@@ -41,7 +41,8 @@ class Model:
         )
 
     def get(self, path: str) -> dict[str, Any]:
-        return self.cluster.request("GET", f"/apis/{path}/{self.name}")
+        found: dict[str, Any] = self.cluster.request("GET", f"/apis/{path}/{self.name}")
+        return found
 
     def delete(self) -> None:
         """Delete the resource and wait until its pods have given their GPUs back.
@@ -58,7 +59,7 @@ class Model:
             return False
         deployment = self.get("apps/v1/namespaces/default/deployments")
         wanted, seen = deployment["spec"]["replicas"], deployment.get("status", {})
-        return (
+        return bool(
             seen.get("observedGeneration") == deployment["metadata"]["generation"]
             and seen.get("replicas") == seen.get("updatedReplicas") == seen.get("readyReplicas") == wanted
         )

@@ -23,7 +23,7 @@ class ClusterClient(Protocol):
         """Replace the lists of an object's spec by the manifest's as a whole (JSON merge patch)."""
 
     async def put_status(self, resource: Resource, manifest: Manifest, status: Manifest) -> dict[str, Any]:
-        """Replace the status of an object; `ConflictError` if an object of that name is another one by now."""
+        """Replace the status of an object; `InvalidObjectError` if the object of that name is another one by now."""
 
     async def get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
         """Read one object; `NotFoundError` if there is none."""

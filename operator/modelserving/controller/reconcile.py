@@ -20,6 +20,7 @@ from modelserving.controller.workload import Ensured, Workload
 from modelserving.planning.plan import Plan, Rejection
 from modelserving.render.manifests import RenderProblem, render
 from modelserving.render.names import PLAN_ANNOTATION, RENDERED_ANNOTATION, owner_label
+from modelserving.render.workload import WorkloadObservation
 from modelserving.settings import Settings
 
 _Manifests = tuple[dict[str, Any], ...]
@@ -153,6 +154,9 @@ class Reconciler:
         workload = self._running(serving)
         if isinstance(decision, Undecided):
             return Findings(None, workload, decision.in_force, reading=decision.reading)
+        if workload is not None and workload.ready < workload.desired:
+            # What a plan that has no pods yet waits for is told as it is now, whatever it was when the plan was made.
+            decision = self._decider.place_anew(decision)
         rejection = ensured.rejection if ensured is not None else None
         outcome = rejection or decision.outcome
         arguments = ()
@@ -167,7 +171,7 @@ class Reconciler:
             wrote=ensured is not None and ensured.wrote,
         )
 
-    def _running(self, serving: Serving) -> Any:
+    def _running(self, serving: Serving) -> WorkloadObservation | None:
         child = self._workload.deployment(serving)
         return child.workload if child is not None and not child.deleting else None
 
@@ -175,7 +179,10 @@ class Reconciler:
         if not runs or not isinstance(outcome, Plan) or outcome.placement.gpu_product in self._picture.products():
             return ""
         product = outcome.placement.gpu_product
-        return f"The plan is for {product}, and no node has that any more; change spec to have a new plan made."
+        return (
+            f"The plan is for {product}, and no node has that any more; a change of the model, its precision, its context or its "
+            "GPUs in spec makes a new one."
+        )
 
     def _forget(self, key: str) -> None:
         self._interests.forget(key)

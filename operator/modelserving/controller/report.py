@@ -106,7 +106,8 @@ class Reporter:
         try:
             written = await self._client.put_status(MODELSERVINGS, manifest, status)
         except NotFoundError:
-            # Deleted meanwhile; that is an event of its own.
+            # Deleted meanwhile. That is an event of its own, unless a watch missed it.
+            self._cache.remove_serving(serving.key, serving.uid)
             return None
         self._cache.put_serving(serving_of(written))
         for event in transitions(before, status):

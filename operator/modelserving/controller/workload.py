@@ -18,7 +18,7 @@ from modelserving.api.reasons import Reason
 from modelserving.controller.cache import Cache, Serving
 from modelserving.controller.children import Child, child_of
 from modelserving.controller.ports import ClusterClient
-from modelserving.controller.resources import CHILDREN, DEPLOYMENTS, Resource
+from modelserving.controller.resources import CHILDREN, DEPLOYMENTS, MODELSERVINGS, Resource
 from modelserving.errors import ConflictError, ForbiddenError, InvalidObjectError, NamespaceEndsError, NotFoundError
 from modelserving.planning.plan import Rejection
 from modelserving.render.digest import differs
@@ -69,6 +69,7 @@ class Workload:
         self._client = client
         self._cache = cache
         self._busy = busy
+        self._ending: dict[str, float] = {}
         self._asked: dict[tuple[str, str, str], asyncio.Task[Child | None]] = {}
 
     @contextmanager
@@ -93,10 +94,15 @@ class Workload:
     async def ensure(self, serving: Serving, manifests: tuple[Mapping[str, Any], ...]) -> Ensured:
         """Bring the cluster to these manifests, in their order."""
         namespace, name = manifests[0]["metadata"]["namespace"], manifests[0]["metadata"]["name"]
+        if self._ending.get(namespace, 0.0) > asyncio.get_running_loop().time():
+            return Ensured(silent=True, retry_seconds=NAMESPACE_ENDS_RETRY_SECONDS)
         holder = self._cache.claim(namespace, name, serving.key)
         if holder != serving.key:
             return _conflict(f"the ModelServing {holder} wants the name {name} too and has it")
         missing = [CHILDREN[manifest["kind"]] for manifest in manifests if self._known(manifest) is None]
+        if missing and serving.settled and not await self._exists(serving):
+            self._cache.remove_serving(serving.key, serving.uid)
+            return Ensured(silent=True)
         found = await asyncio.gather(*(self._ask(resource, namespace, name) for resource in missing))
         foreign = {child.kind: child for child in found if child is not None}
         for manifest in manifests:
@@ -111,6 +117,7 @@ class Workload:
                     return Ensured(wrote=True, retry_seconds=0.0)
                 wrote |= await self._bring(manifest, foreign.get(manifest["kind"]))
         except NamespaceEndsError:
+            self._ending[namespace] = asyncio.get_running_loop().time() + NAMESPACE_ENDS_RETRY_SECONDS
             return Ensured(silent=True, retry_seconds=NAMESPACE_ENDS_RETRY_SECONDS)
         except (ForbiddenError, InvalidObjectError) as error:
             return Ensured(_refused(manifest, error), wrote, REFUSED_RETRY_SECONDS)
@@ -134,6 +141,14 @@ class Workload:
         """The Deployment of a resource, if there is one."""
         child = self._cache.child(DEPLOYMENTS.kind, *_names(serving))
         return child if child is not None and child.owner_uid == serving.uid else None
+
+    async def _exists(self, serving: Serving) -> bool:
+        """Whether the resource is still there: a watch that was interrupted may have missed that it went, as its workload did."""
+        try:
+            found = await self._client.get(MODELSERVINGS, *serving.key.split("/", 1))
+        except NotFoundError:
+            return False
+        return bool(found["metadata"]["uid"] == serving.uid)
 
     def _known(self, manifest: Mapping[str, Any]) -> Child | None:
         metadata = manifest["metadata"]

@@ -21,6 +21,7 @@ from modelserving.errors import (
     ConflictError,
     ForbiddenError,
     InvalidObjectError,
+    NamespaceEndsError,
     NotFoundError,
 )
 from modelserving.kube.connection import Connection
@@ -44,6 +45,8 @@ _ERRORS: Mapping[int, type[ClusterError]] = {
     413: InvalidObjectError,
     422: InvalidObjectError,
 }
+# Cause of the refusal of whatever is made in a namespace that is being deleted: k8s.io/api/core/v1, NamespaceTerminatingCause.
+_TERMINATING = "NamespaceTerminating"
 Kept = TypeVar("Kept")
 _APPLIED = {**CHILDREN, CONFIGMAPS.kind: CONFIGMAPS}
 
@@ -83,7 +86,7 @@ class KubeClient:
     async def put_status(
         self, resource: Resource, manifest: Mapping[str, Any], status: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Replace the status; `ConflictError` if the object of that name has another uid by now."""
+        """Replace the status; `InvalidObjectError` if the object of that name has another uid by now."""
         metadata = manifest["metadata"]
         patch = [
             {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]},
@@ -202,20 +205,20 @@ class KubeClient:
     async def _raise_for(self, response: aiohttp.ClientResponse, verb: str, resource: Resource, path: str) -> None:
         if response.status < 400:
             return
-        text = await response.text(errors="replace")
-        message, _ = _said(text)
+        message, causes = _said(await response.text(errors="replace"))
         wait = response.headers.get("Retry-After", "")
-        kind = _ERRORS.get(response.status, ClusterError)
+        kind = NamespaceEndsError if _TERMINATING in causes else _ERRORS.get(response.status, ClusterError)
         raise kind(message or f"{verb} {path}: HTTP {response.status}", response.status, _seconds(wait))
 
 
-def _said(text: str) -> tuple[str, str]:
-    """Message and reason of a Status object."""
+def _said(text: str) -> tuple[str, set[str]]:
+    """Message of a Status object, and the reasons of its causes."""
     try:
         status = json.loads(text)
-        return str(status.get("message", "")), str(status.get("reason", ""))
-    except (ValueError, AttributeError):
-        return "", ""
+        causes = (status.get("details") or {}).get("causes") or []
+        return str(status.get("message", "")), {str(cause.get("reason")) for cause in causes}
+    except (ValueError, AttributeError, TypeError):
+        return "", set()
 
 
 def _seconds(header: str) -> float | None:

@@ -20,6 +20,8 @@ from modelserving.kube.client import KubeClient
 
 _LOG = logging.getLogger(__name__)
 NAME = "modelserving-operator"
+# A standby sees a released Lease within this time.
+_LONGEST_POLL_SECONDS = 2.0
 
 
 class Lease:
@@ -54,7 +56,7 @@ class Lease:
             except ClusterError as error:
                 _LOG.warning("lease %s/%s: %s", self._namespace, NAME, error)
             if not self.leading:
-                await asyncio.sleep(self._seconds / 5)
+                await asyncio.sleep(min(self._seconds / 5, _LONGEST_POLL_SECONDS))
         _LOG.info("%s leads", self._identity)
 
     async def keep(self) -> None:
