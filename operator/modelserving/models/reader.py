@@ -120,10 +120,18 @@ def _in_vllm_names(quantization: Quantization | None, family: Family) -> Quantiz
         return None
 
     def named(entries: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*entries, *(family.vllm_name(entry) for entry in entries))))
+        spelled = tuple(piece for entry in entries for piece in _whole_tree(entry))
+        return tuple(dict.fromkeys((*entries, *(family.vllm_name(entry) for entry in spelled))))
 
     overrides = tuple((named(entries), scheme) for entries, scheme in quantization.overrides)
     return replace(quantization, ignored=named(quantization.ignored), overrides=overrides)
+
+
+def _whole_tree(entry: str) -> tuple[str, ...]:
+    """`tree*` as the module and what is below it, so that a family's prefixes match (modelopt.py, apply_vllm_mapper)."""
+    if entry.startswith("re:") or not entry.endswith("*") or entry.endswith(".*"):
+        return (entry,)
+    return (entry[:-1], f"{entry[:-1]}.*")
 
 
 def _unknown(metadata: ModelMetadata, architecture: str) -> FactsRefusal:

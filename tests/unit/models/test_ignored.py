@@ -3,7 +3,7 @@
 import pytest
 
 from modelserving.models.facts import Module, Quantization, Split
-from modelserving.models.ignored import is_ignored, unreadable
+from modelserving.models.ignored import is_ignored, scheme_of, unreadable
 
 QKV = Module(
     "model.layers.*.self_attn.qkv_proj",
@@ -59,3 +59,40 @@ def test_a_fused_module_is_ignored_when_all_its_parts_are() -> None:
 def test_patterns_that_could_take_for_ever_are_left_alone(entry: str) -> None:
     assert unreadable(quantization("compressed-tensors", entry, "lm_head")) == (entry,)
     assert not is_ignored(DOWN, 3, quantization("compressed-tensors", entry))
+
+
+EXPERTS = Module(
+    "model.layers.*.mlp.experts.w13",
+    Split.COLUMN,
+    8,
+    (8, 8),
+    sources=("model.layers.*.mlp.experts.*.gate_proj", "model.layers.*.mlp.experts.*.up_proj"),
+    experts=4,
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "entries", "expected"),
+    [
+        ("modelopt_fp4", ("model.layers.3.mlp.experts*",), True),
+        ("modelopt_fp4", ("model.layers.3.mlp.shared_experts*",), False),
+        ("compressed-tensors", ("re:.*mlp.experts.*",), True),
+        ("fp8", ("model.layers.3.mlp.experts.0.gate_proj", "model.layers.3.mlp.experts.0.up_proj"), True),
+        ("fp8", ("model.layers.3.mlp.experts.0.gate_proj",), False),
+    ],
+)
+def test_experts_go_by_their_common_name_or_the_first(method: str, entries: tuple[str, ...], expected: bool) -> None:
+    assert is_ignored(EXPERTS, 3, quantization(method, *entries)) is expected
+
+
+def test_what_is_named_is_stored_as_named() -> None:
+    fp8, nvfp4 = Quantization("modelopt", 8), Quantization("modelopt_fp4", 4)
+    mixed = Quantization(
+        "modelopt_mixed",
+        4,
+        overrides=((("model.layers.3.mlp.down_proj",), fp8), (("model.layers.3.mlp.experts",), nvfp4)),
+        only_named=True,
+    )
+    assert scheme_of(DOWN, 3, mixed) is fp8
+    assert scheme_of(DOWN, 2, mixed) is None
+    assert scheme_of(EXPERTS, 3, mixed) is nvfp4

@@ -1,0 +1,52 @@
+"""How kernels pad experts; whole models are held against vLLM's own count in the conformance suite."""
+
+import pytest
+
+from model_cases import GPUS
+from modelserving.engine.expert_kernels import Alignment, alignment, expert_block, padded
+from modelserving.engine.shares import share
+from modelserving.models.facts import Module, Split
+
+W13 = Module("experts.w13", Split.COLUMN, 2880, (2880, 2880), bias=True, experts=4)
+W2 = Module("experts.w2", Split.ROW, 2880, (2880,), bias=True, experts=4)
+
+# sentence: (method, GPU, biases, alignment)
+KERNELS: dict[str, tuple[str | None, str, bool, Alignment]] = {
+    "16 bits on Hopper": (None, "H100-80", False, Alignment()),
+    "16 bits on Blackwell": (None, "B200", False, Alignment(128)),
+    "16 bits with biases on Blackwell": (None, "B200", True, Alignment()),
+    "blocks of fp8 while loading": ("fp8_per_block", "H100-80", False, Alignment(128, 128)),
+    "gpt-oss on Hopper": ("gpt_oss_mxfp4", "H100-80", True, Alignment(128, 128)),
+    "gpt-oss on Ampere": ("gpt_oss_mxfp4", "A100-80", True, Alignment(128, 256)),
+    "mxfp4 while loading": ("mxfp4", "H100-80", False, Alignment(128, 256)),
+    "fp8 by tensor": ("fp8_per_tensor", "B200", False, Alignment()),
+}
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_alignments(name: str) -> None:
+    method, gpu, has_bias, expected = KERNELS[name]
+    assert alignment(method, GPUS[gpu], has_bias) == expected
+
+
+def test_gpt_oss_is_padded_to_2944_and_3072_on_ampere() -> None:
+    tiles = alignment("gpt_oss_mxfp4", GPUS["A100-80"], True)
+    first, second = padded(W13, share(W13, 1), tiles), padded(W2, share(W2, 1), tiles)
+    assert (first.rows, first.columns, first.bias) == ((2944, 2944), 3072, 4 * 2 * 2944)
+    assert (second.rows, second.columns, second.bias) == ((3072,), 2944, 4 * 3072)
+
+
+def test_dense_layers_and_plain_kernels_are_not_padded() -> None:
+    dense = Module("mlp", Split.COLUMN, 100, (100,))
+    assert padded(dense, share(dense, 1), Alignment(128, 128)) == share(dense, 1)
+    assert padded(W13, share(W13, 1), Alignment()) == share(W13, 1)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "expected"), [(1, (128, 128)), (4, (64, 64)), (8, (32, 32)), (16, (128, 128))], ids=str
+)
+def test_blocks_that_ranks_would_cut_are_refined_down_to_32(ranks: int, expected: tuple[int, int]) -> None:
+    w13 = Module("experts.w13", Split.COLUMN, 2048, (768, 768), experts=8)
+    w2 = Module("experts.w2", Split.ROW, 768, (2048,), experts=8)
+    assert expert_block(w13, share(w13, ranks), (128, 128)) == expected
+    assert expert_block(w2, share(w2, ranks), (128, 128)) == expected
