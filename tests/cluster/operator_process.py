@@ -17,11 +17,12 @@ from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from uuid import uuid4
 
 from installation import Installation
 from localcluster import LocalCluster, wait_for
 from localcluster.client import ApiError
-from localcluster.commands import LOOPBACK, free_port
+from localcluster.commands import LOOPBACK
 
 # A cold start on a machine that tests run on takes two seconds.
 START_SECONDS = 30.0
@@ -50,14 +51,13 @@ class OperatorProcess:
         settings: Mapping[str, str] | None = None,
     ) -> None:
         cluster = installation.cluster
-        self.port = free_port()
-        self.log = cluster.directory / f"{name}-{self.port}.log"
+        self.log = cluster.directory / f"{name}-{uuid4().hex[:8]}.log"
         kubeconfig = cluster.service_account_kubeconfig(installation.namespace, installation.account, server)
         given = {
             "NAMESPACE": installation.namespace,
             "IDENTITY": name,
             "HTTP_HOST": LOOPBACK,
-            "HTTP_PORT": str(self.port),
+            "HTTP_PORT": "0",
             "HUB_ENABLED": "false",
             **(settings or {}),
         }
@@ -97,9 +97,12 @@ class OperatorProcess:
     def ask(self, path: str) -> str:
         """What the operator's HTTP server answers; empty where it does not."""
         assert self.process.poll() is None, f"the operator ended with {self.process.returncode}:\n{self.said(30)}"
+        listening = re.search(rf"listening on {LOOPBACK}:(\d+)", self.said())
+        if listening is None:
+            return ""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(f"http://{LOOPBACK}:{self.port}{path}", timeout=5) as answer:
+            with opener.open(f"http://{LOOPBACK}:{listening[1]}{path}", timeout=5) as answer:
                 return str(answer.read().decode()).strip()
         except OSError:
             return ""

@@ -22,7 +22,13 @@ def installation(local_cluster: LocalCluster) -> Installation:
 
 
 @pytest.fixture(scope="module")
-def operator(installation: Installation) -> Iterator[OperatorProcess]:
+def begun() -> datetime:
+    """When these tests began."""
+    return now()
+
+
+@pytest.fixture(scope="module")
+def operator(installation: Installation, begun: datetime) -> Iterator[OperatorProcess]:
     with OperatorProcess(installation) as process:
         yield process.wait_ready()
         print(process.said(50))  # shown where the test failed
@@ -342,14 +348,14 @@ def test_the_operator_tells_of_itself(operator: OperatorProcess) -> None:
 
 
 def test_the_operator_asked_for_nothing_that_its_rbac_does_not_grant(
-    servings: Servings, installation: Installation, local_cluster: LocalCluster
+    servings: Servings, installation: Installation, local_cluster: LocalCluster, begun: datetime
 ) -> None:
-    """What other tests made it do counts too."""
+    """What the tests before made it do counts too."""
     servings.create("last")
     servings.wait_ready("last")
     refused = [
         event["responseStatus"].get("message", "")
-        for event in local_cluster.audit_events(user=installation.user)
+        for event in local_cluster.audit_events(begun, installation.user)
         if event["responseStatus"]["code"] in (401, 403)
     ]
     assert [each for each in refused if "being terminated" not in each and "exceeded quota" not in each] == []

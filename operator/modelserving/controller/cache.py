@@ -142,6 +142,8 @@ class Cache:
             child = dataclasses.replace(child, owner=before.owner, owner_uid=before.owner_uid)
         if child.plan and child.owner_uid and child.owner not in self._plans:
             self._plans[child.owner] = (child.owner_uid, child.plan)
+        # Kept once, not with every copy of the Deployment.
+        child = dataclasses.replace(child, plan="")
         same = before is not None and before.uid == child.uid and before.fingerprint == child.fingerprint
         if before is not None and same and before.owned is None:
             child = dataclasses.replace(child, owned=None, settled=before.settled)

@@ -36,7 +36,7 @@ class Child:
         owned: that part as JSON; None once it was found to be what we render.
         settled: digest of the rendered manifest it was found to equal; empty until then.
         rendered: digest of the manifest that it was last made from, as its annotation says; empty where that is missing.
-        plan: the plan it was made from, as text; empty on a Service.
+        plan: the plan it was made from, as text; empty on a Service, and in the cache, which keeps plans apart.
         workload: how its pods are doing; None on a Service.
     """
 

@@ -81,7 +81,7 @@ class Reporter:
         self._busy = busy
         self._clock = clock
         self._now = now
-        self._settling: dict[str, float] = {}
+        self._settling: dict[str, tuple[float, float]] = {}
 
     async def tell(self, serving: Serving, manifest: Mapping[str, Any], found: Findings) -> float | None:
         """Write the status if it says anything new; returns seconds after which to come again, if it shall wait."""
@@ -122,13 +122,14 @@ class Reporter:
     def _wait(self, key: str, found: Findings) -> float:
         now = self._clock()
         if found.wrote and self._settle_seconds:
-            self._settling.setdefault(key, now + self._settle_seconds)
-        until = self._settling.get(key)
-        if until is None:
+            self._settling.setdefault(key, (now + self._settle_seconds, now + LONGEST_SETTLE_SECONDS))
+        if key not in self._settling:
             return 0.0
+        until, latest = self._settling[key]
         if found.on_its_way and self._busy():
-            put_off = min(now + self._settle_seconds, until + LONGEST_SETTLE_SECONDS)
-            return max(until, put_off) - now
+            # Whoever makes the pods is as busy.
+            until = min(max(until, now + self._settle_seconds), latest)
+            self._settling[key] = (until, latest)
         if found.on_its_way and now < until:
             return until - now
         del self._settling[key]
