@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import yaml
 
-from localcluster import LocalCluster, LocalClusterError, wait_for
+from localcluster import ApiError, LocalCluster, LocalClusterError, wait_for
 from localcluster.commands import LOOPBACK, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,6 +58,8 @@ class Installation:
         cluster.apply(CRD)
         cluster.apply([each for each in documents if each["kind"] not in ("Deployment", "CustomResourceDefinition")])
         cluster.kubectl("wait", "--for=condition=Established", "crd/modelservings.modelserving.dev", "--timeout=30s")
+        # Established is said a moment before the storage of the kind is there: until then every LIST is answered with 429.
+        wait_for(lambda: _serves(cluster), READY_SECONDS, "the API server to serve ModelServings")
         pod = deployment["spec"]["template"]["spec"]
         return cls(cluster, namespace, pod["serviceAccountName"], _environment(pod["containers"][0]))
 
@@ -140,6 +142,14 @@ class OperatorProcess:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+
+
+def _serves(cluster: LocalCluster) -> bool:
+    try:
+        cluster.request("GET", "/apis/modelserving.dev/v1alpha1/modelservings")
+    except ApiError:
+        return False
+    return True
 
 
 def _environment(container: dict[str, Any]) -> dict[str, str]:

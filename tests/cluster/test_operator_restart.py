@@ -68,7 +68,7 @@ def test_what_happened_while_no_operator_ran_is_caught_up_with(servings: Serving
     servings.wait_gone("deleted")
     servings.change("changed", spec={"contextLength": 4096})
     servings.change("damaged", "deployments", spec={"paused": False, "replicas": 0})
-    servings.create("new")
+    servings.create("new", gpu={"products": ["NVIDIA-L40S"]})
     begun = now()
     with OperatorProcess(installation) as operator:
         operator.wait_ready()
