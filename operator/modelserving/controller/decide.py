@@ -112,7 +112,11 @@ class Decider:
         return replace(decision, outcome=refreshed(decision.outcome, request, self._picture.snapshot()), fresh=True)
 
     def _request(self, serving: ModelServing) -> PlanRequest:
-        return request_from(_pods_key(serving), serving.spec, self._settings.engine_version)
+        return request_from(
+            pods_key(key_of(serving.metadata.namespace, serving.metadata.name)),
+            serving.spec,
+            self._settings.engine_version,
+        )
 
     def _refused(self, serving: ModelServing) -> Rejection | None:
         spec = serving.spec
@@ -146,6 +150,7 @@ class Decider:
         )
 
 
-def _pods_key(serving: ModelServing) -> str:
+def pods_key(key: str) -> str:
     """The key as the pods' label tells it: names too long for a label are cut there."""
-    return key_of(serving.metadata.namespace, owner_label(serving.metadata.name))
+    namespace, name = key.split("/", 1)
+    return key_of(namespace, owner_label(name))

@@ -11,15 +11,14 @@ from typing import Any
 
 from modelserving.api.reasons import Reason
 from modelserving.controller.cache import Cache, Serving
-from modelserving.controller.decide import Decider, Decision, Undecided
+from modelserving.controller.decide import Decider, Decision, Undecided, pods_key
 from modelserving.controller.interest import Interests
 from modelserving.controller.picture import ClusterPicture
 from modelserving.controller.report import Findings, Reporter
-from modelserving.controller.resources import key_of
 from modelserving.controller.workload import Ensured, Workload
 from modelserving.planning.plan import Plan, Rejection
 from modelserving.render.manifests import RenderProblem, render
-from modelserving.render.names import PLAN_ANNOTATION, RENDERED_ANNOTATION, owner_label
+from modelserving.render.names import PLAN_ANNOTATION, RENDERED_ANNOTATION
 from modelserving.render.workload import WorkloadObservation
 from modelserving.settings import Settings
 
@@ -121,7 +120,7 @@ class Reconciler:
         if decision.serving.spec.plan_only:
             self._cache.keep_plan(serving, "")
             return Ensured(wrote=await self._workload.remove(serving))
-        pods = _pods_key(serving.key)
+        pods = pods_key(serving.key)
         if decision.fresh:
             # Before anything is awaited: the next plan must not count on the same GPUs.
             self._picture.assume(pods, decision.outcome, decision.serving.spec.replicas)
@@ -187,9 +186,4 @@ class Reconciler:
     def _forget(self, key: str) -> None:
         self._interests.forget(key)
         self._reporter.forget(key)
-        self._picture.release(_pods_key(key))
-
-
-def _pods_key(key: str) -> str:
-    namespace, name = key.split("/", 1)
-    return key_of(namespace, owner_label(name))
+        self._picture.release(pods_key(key))
