@@ -111,6 +111,10 @@ class ModelFacts:
     supports_pipeline: bool = True
     assumptions: tuple[str, ...] = ()
 
+    def __hash__(self) -> int:
+        """Equal facts hash alike; hashing every tensor would take longer than sizing them."""
+        return hash((self.model, self.revision, self.checkpoint_bytes, self.stored_dtype))
+
     @property
     def is_hybrid(self) -> bool:
         """Whether some layers keep a recurrent state instead of keys and values."""

@@ -6,7 +6,8 @@ Parameters and buffers both count, as in vLLM's "Model loading took".
 """
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from modelserving.engine.config import EngineConfig
 from modelserving.engine.device import Gpu
@@ -65,6 +66,27 @@ class _Sized:
     tensors: tuple[int, ...]
 
 
+# Weights kept to be asked for again: a plan asks with every context and batch, for every kind of node.
+_REMEMBERED = 1024
+
+
+def weights_only(config: EngineConfig) -> EngineConfig:
+    """The same for all configurations that lead to the same weights: what they do not depend on is set to a constant."""
+    return replace(
+        config,
+        max_model_len=1,
+        max_num_seqs=1,
+        max_num_batched_tokens=1,
+        gpu_memory_utilization=1.0,
+        kv_cache_dtype="auto",
+        enforce_eager=False,
+        block_size=None,
+        enable_prefix_caching=None,
+        disable_hybrid_kv_cache_manager=False,
+    )
+
+
+@lru_cache(maxsize=_REMEMBERED)
 def rank_weights(
     facts: ModelFacts, config: EngineConfig, version: EngineVersion, stage: int, gpu: Gpu | None = None
 ) -> RankWeights:
