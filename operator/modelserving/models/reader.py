@@ -24,7 +24,7 @@ from modelserving.models.fields import Fields, InvalidFieldError, show
 from modelserving.models.ignored import scheme_of, unreadable
 from modelserving.models.inventory import HeadersIncompleteError, Inventory, unexplained
 from modelserving.models.metadata import ModelMetadata
-from modelserving.models.stored_quantization import read_quantization
+from modelserving.models.stored_quantization import names_no_method, read_quantization
 from modelserving.models.undescribed import describe_undescribed
 
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -79,6 +79,10 @@ def _read(metadata: ModelMetadata) -> ModelFacts | FactsRefusal:
     dtype, dtype_assumptions = _stored_dtype(config, metadata)
     parameters = _parameter_count(sections)
     assumptions += described.assumptions + dtype_assumptions + _total_assumptions(metadata, parameters, quantization)
+    if names_no_method(config):
+        assumptions += (
+            "quantization_config in config.json has no quant_method: vLLM takes the weights for unquantized ones",
+        )
     if quantization is not None and not quantization.known:
         assumptions += (
             f"the layout of {quantization.method} weights is not known: sized by {quantization.bits} bits a weight",
@@ -110,6 +114,8 @@ def _read(metadata: ModelMetadata) -> ModelFacts | FactsRefusal:
         tie_word_embeddings=described.tie_word_embeddings,
         runs_instead=described.runs_instead,
         supports_pipeline=described.supports_pipeline,
+        custom_code=config.has("auto_map"),
+        unnamed_quantization=names_no_method(config),
         assumptions=assumptions,
     )
 
@@ -204,7 +210,9 @@ def _mark_quantized(section: Section, quantization: Quantization) -> list[Sectio
 
 
 def _marked(module: Module, index: int, quantization: Quantization) -> Module:
-    reached = module.quantizable or (quantization.lm_head and module.name.endswith("lm_head"))
+    # A head is quantized where the checkpoint says so, or where it names every module that is.
+    head = module.name.endswith("lm_head") and module.tied_to is None
+    reached = module.quantizable or (head and (quantization.lm_head or quantization.only_named))
     if quantization.experts_only and not module.experts:
         reached = False
     scheme = scheme_of(module, index, quantization) if reached else None

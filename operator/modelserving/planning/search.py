@@ -37,6 +37,7 @@ WHATEVER_THE_LAYOUT = frozenset(
         "DtypeNotSupported",
         "KvCacheDtypeNeedsNewerGpu",
         "KvCacheDtypeNotSupported",
+        "ModelTypeNotSupported",
         "NoOnTheFlyMethod",
         "QuantizationConfigMissing",
         "QuantizationDeprecated",

@@ -25,6 +25,9 @@ _SPARSE_MLA = 64
 # FlashInfer's MLA kernels exist for these sizes of a query head's part without rotary embedding.
 _FLASHINFER_MLA_HEADS = (64, 128, 192)
 _HOPPER = 9
+# FlashAttention 4 on Hopper dequantizes an fp8 cache of heads of this size in pages of 64 tokens (backends/flash_attn.py).
+_WIDEST_HEAD = 512
+_WIDE_HEAD_PAGE = 64
 _DATA_CENTER_BLACKWELL = 10
 # Hybrids of MLA and recurrent layers use whole multiples of this.
 _HYBRID_MLA_MULTIPLE = 128
@@ -47,7 +50,9 @@ def kernel_block(facts: ModelFacts, gpu: Gpu, dtype: str) -> int:
     """Tokens in a block by the attention backend that vLLM picks on a GPU."""
     latent, family = facts.latent_attention, gpu.compute_capability[0]
     if latent is None:
-        return DEFAULT_BLOCK_SIZE
+        widest = max((group.head_size for group in facts.attention if group.keeps_cache), default=0)
+        paged = family == _HOPPER and dtype in ("fp8", "fp8_e4m3") and widest == _WIDEST_HEAD
+        return _WIDE_HEAD_PAGE if paged else DEFAULT_BLOCK_SIZE
     if latent.index_topk is not None:
         return _SPARSE_MLA
     if family == _DATA_CENTER_BLACKWELL:
