@@ -19,6 +19,7 @@ from modelserving.cli.lookup import look_up
 from modelserving.cli.machine import write
 from modelserving.cli.options import HUB_TIMEOUT_SECONDS
 from modelserving.cli.table import print_table
+from modelserving.engine.versions import DEFAULT_ENGINE_VERSION
 from modelserving.errors import InputError
 from modelserving.models.metadata import CheckpointRef
 from modelserving.settings import Settings
@@ -79,6 +80,7 @@ def estimate_command(
     if gpu is None:
         raise click.UsageError("name a GPU with --gpu, such as H100-80GB")
     case = {name: value for name, value in flags.items() if value is not None}
+    case = {"vllm_version": DEFAULT_ENGINE_VERSION} | case
     case |= {"gpu": gpu, "model": model, "model_config": config_file}
     names = [model] if model is not None and config_file is None else []
     result = evaluate(case, FactsShelf(Path(), _lookup(names, offline)), concurrency)

@@ -16,6 +16,7 @@ from modelserving.models.facts import FactsRefusal, ModelFacts
 from modelserving.models.fields import LARGEST_SIZE, Fields, InvalidFieldError
 from modelserving.sizing.budget import MemoryEstimate
 from modelserving.sizing.memory import estimate
+from modelserving.sizing.versions import TURNS, widened
 from modelserving.units import GIB
 
 # `--max-model-len -1` lets vLLM shrink the model's own length until it fits.
@@ -36,6 +37,10 @@ _READ = frozenset(
 )
 # Of these at most so many are named to the user.
 _MOST_IGNORED = 8
+# What people call llm-compressor's schemes (README of vllm-project/llm-compressor); vLLM's own name for all is
+# compressed-tensors, and the checkpoint says it itself.
+_SCHEMES = frozenset({"w8a8", "w8a16", "w4a16", "fp8-dynamic", "w8a8-fp8", "w8a8-int8"})
+_SCHEMES_METHOD = "compressed-tensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +78,27 @@ def evaluate(case: Any, shelf: FactsShelf, concurrency: int = 1) -> Estimated | 
     if not isinstance(case, Mapping):
         return Refused("CaseInvalid", "the case is no JSON object; write one object a line")
     try:
-        return _evaluate(Fields(case), shelf, concurrency)
+        fields = Fields(case)
+        if fields.text("vllm_version"):
+            return _evaluate(fields, fields.text("vllm_version"), shelf, concurrency)
+        found = _evaluate(fields, DEFAULT_ENGINE_VERSION, shelf, concurrency)
+        if isinstance(found, Refused):
+            return found
+        others = (_evaluate(fields, version, shelf, concurrency) for version in TURNS)
+        return _over_versions(found, [other.memory for other in others if isinstance(other, Estimated)])
     except InvalidFieldError as error:
         return Refused("CaseInvalid", f"the case cannot be read: {error}")
 
 
-def _evaluate(case: Fields, shelf: FactsShelf, concurrency: int) -> Estimated | Refused:
+def _over_versions(found: Estimated, others: list[MemoryEstimate]) -> Estimated:
+    """The estimate of the default version, its bands as wide as those of all: no version was named."""
+    sentence = f"no vLLM version was named: sized as {found.version.text}; the bands reach over all since {TURNS[0]}"
+    return replace(found, memory=widened(found.memory, others), assumptions=(*found.assumptions, sentence))
+
+
+def _evaluate(case: Fields, asked_version: str, shelf: FactsShelf, concurrency: int) -> Estimated | Refused:
     flags = _flags(case)
-    version = engine_version(case.text("vllm_version") or DEFAULT_ENGINE_VERSION)
+    version = engine_version(asked_version)
     total = case.raw("gpu_memory_total_bytes")
     memory_total = case.whole("gpu_memory_total_bytes", high=_LARGEST_MEMORY_BYTES) if total is not None else None
     facts = shelf.find(case.raw("model_config"), case.text("model") or None)
@@ -139,7 +157,7 @@ def _config(facts: ModelFacts, flags: Fields, gpu: Gpu, version: EngineVersion) 
         pipeline_parallel_size=flags.whole("pipeline_parallel_size", 1, high=1024),
         enable_expert_parallel=flags.flag("enable_expert_parallel"),
         # What follows the method is a remark.
-        quantization=next(iter(flags.text("quantization").split()), None),
+        quantization=_quantization(facts, flags),
         kv_cache_dtype=flags.text("kv_cache_dtype") or "auto",
         enforce_eager=flags.flag("enforce_eager"),
         cpu_offload_bytes=int(flags.number("cpu_offload_gb", 0, 0, _LARGEST_OFFLOAD_GIB) * GIB),
@@ -154,6 +172,14 @@ def _config(facts: ModelFacts, flags: Fields, gpu: Gpu, version: EngineVersion) 
         ),
         disable_hybrid_kv_cache_manager=flags.flag("disable_hybrid_kv_cache_manager"),
     )
+
+
+def _quantization(facts: ModelFacts, flags: Fields) -> str | None:
+    asked = next(iter(flags.text("quantization").split()), None)
+    stored = facts.stored_quantization
+    if asked is not None and asked.lower() in _SCHEMES and stored is not None and stored.method == _SCHEMES_METHOD:
+        return None
+    return asked
 
 
 def _limits(facts: ModelFacts, flags: Fields) -> tuple[tuple[str, int], ...]:

@@ -61,21 +61,22 @@ def message(memory: MemoryEstimate) -> str:
 
 
 def _rank(memory: MemoryEstimate, rank: RankMemory) -> dict[str, Any]:
+    """Terms as vLLM logs them: budget = weights on the GPU + activation peak + non-torch + set aside for graphs + KV cache."""
+    moved, weights = rank.offloaded_bytes, rank.weights
     terms = {
-        "weights_bytes": rank.weights,
-        "activation_peak_bytes": rank.activation_peak,
+        # All of the rank's weights; offloaded_bytes of them lie in host memory.
+        "weights_bytes": Term(weights.value + moved, weights.low + moved, weights.high + moved, weights.source),
+        "activation_peak_bytes": rank.logged_peak,
         "non_torch_bytes": rank.non_torch,
-        "cuda_graph_bytes": rank.cuda_graphs,
+        "cuda_graph_bytes": rank.graphs_captured,
+        "cuda_graph_set_aside_bytes": rank.logged_set_aside,
     }
     return {
         "pipeline_rank": rank.pipeline_rank,
         **{name: term.value for name, term in terms.items()},
-        # All of the rank's weights; offloaded_bytes of them lie in host memory.
-        "weights_bytes": rank.weights.value + rank.offloaded_bytes,
-        "cuda_graph_bytes": rank.cuda_graphs.value + rank.graphs_outside_bytes,
         "kv_cache_bytes": rank.kv_cache_available,
         "free": memory.total_bytes - memory.budget_bytes - rank.graphs_outside_bytes,
-        "offloaded_bytes": rank.offloaded_bytes,
+        "offloaded_bytes": moved,
         "bands": {name: _band(term) for name, term in terms.items()}
         | {"kv_cache_bytes": [rank.kv_cache_available_low, rank.kv_cache_available_high]},
     }

@@ -14,6 +14,10 @@ from modelserving.models.facts import AttentionKind, ModelFacts
 # Model types that attend to an image from both sides, so that one item must fit into one batch (`is_mm_prefix_lm`).
 _PREFIX_LM = ("gemma3", "gemma4", "paligemma")
 _THROUGHPUT_FACTOR = 2
+# The first engine, vLLM 0.5 to 0.7, config.py `SchedulerConfig` and engine/arg_utils.py: a longer prompt than this is cut,
+# unless it may hold images.
+_WHOLE_PROMPT_TOKENS = 32 * 1024
+_SMALLEST_WHOLE_BATCH = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,8 @@ def batch_sizes(
     """(max_num_batched_tokens, max_num_seqs) that `vllm serve` ends up with; a refusal where a prompt has no room."""
     factor = _THROUGHPUT_FACTOR if flags.throughput else 1
     default_tokens, default_sequences = (factor * size for size in batch_defaults(version, gpu))
+    if version.first_engine:
+        default_tokens = _first_engine_tokens(facts, version, max_model_len, flags)
     sequences = default_sequences if flags.max_num_seqs is None else flags.max_num_seqs
     tokens = flags.max_num_batched_tokens
     if tokens is None:
@@ -50,6 +56,13 @@ def batch_sizes(
     if flags.max_num_seqs is None:
         sequences = min(sequences, tokens)
     return tokens, sequences
+
+
+def _first_engine_tokens(facts: ModelFacts, version: EngineVersion, max_model_len: int, flags: BatchFlags) -> int:
+    cuts = max_model_len > _WHOLE_PROMPT_TOKENS and facts.vision is None
+    if cuts if flags.enable_chunked_prefill is None else flags.enable_chunked_prefill:
+        return version.chunk_tokens
+    return max(max_model_len, _SMALLEST_WHOLE_BATCH)
 
 
 def _chunks(facts: ModelFacts, flags: BatchFlags) -> bool:

@@ -2,7 +2,9 @@
 
 Each row of `_ROWS` states what changed in that version; everything else carries over from the row before. Origin of all
 rows: vLLM sources of the versions named (config/cache.py, envs.py, v1/worker/gpu_worker.py, engine/arg_utils.py,
-model_executor/layers/quantization/__init__.py, model_executor/models/registry.py), read for 0.8.5 to 0.33.0.
+model_executor/layers/quantization/__init__.py, model_executor/models/registry.py), read for 0.8.5 to 0.33.0. Older ones are
+the first engine, whose rules are those of config.py and worker/model_runner.py `profile_run` of 0.5 to 0.7, held against
+logged starts; quantization and architectures are taken as in 0.8.5.
 """
 
 import re
@@ -55,6 +57,8 @@ class EngineVersion:
         text: version asked for.
         number: (major, minor, patch) whose data is used.
         note: sentence when there is no data for the version asked; empty otherwise.
+        first_engine: whether it is the engine before V1: a prompt up to 32 Ki tokens is one batch, graphs are of decoding only.
+        chunk_tokens: tokens of a batch where that engine cuts longer prompts (SchedulerConfig).
         gpu_memory_utilization: default of the flag (config/cache.py).
         counts_cuda_graphs: whether the estimate for CUDA graphs is taken out of the KV cache
             (VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS; PR #30515).
@@ -79,6 +83,8 @@ class EngineVersion:
     text: str
     number: tuple[int, int, int]
     note: str = ""
+    first_engine: bool = False
+    chunk_tokens: int = 2048
     gpu_memory_utilization: float = 0.9
     counts_cuda_graphs: bool = False
     snapshot_after_nccl: bool = False
@@ -107,12 +113,14 @@ class EngineVersion:
 
 
 def _rows() -> tuple[EngineVersion, ...]:
-    rows = [EngineVersion("0.8.5", (0, 8, 5))]
+    rows = [EngineVersion("0.4.0", (0, 4, 0), first_engine=True, chunk_tokens=512)]
 
     def add(*number: int, **changes: object) -> None:
         text = ".".join(str(part) for part in number)
         rows.append(replace(rows[-1], text=text, number=number, **changes))  # type: ignore[arg-type]
 
+    add(0, 7, 0, chunk_tokens=2048)
+    add(0, 8, 5, first_engine=False)
     add(0, 11, 0, snapshot_after_nccl=True, large_gpu_tier=True)
     add(0, 14, 0, async_scheduling=True, chunked_hybrid=True)
     add(0, 17, 0, fused_sampler=True)

@@ -46,17 +46,28 @@ def lookup(ref: CheckpointRef) -> ModelMetadata | None:
     The catalogue knows `main`. A commit is taken for one of `main`: sizes do not change between commits of a published model.
     Another branch or tag may be a different checkpoint altogether, and is not answered.
     """
-    entry = bundled().get(ref.model)
+    entry = bundled().get(ref.model) or bundled().get(_by_folded_name().get(ref.model.casefold(), ""))
     if entry is None or not (ref.revision == _MAIN or is_commit(ref.revision)):
         return None
+    return as_metadata(entry, entry.commit if ref.revision == _MAIN and entry.commit else ref.revision)
+
+
+def as_metadata(entry: CatalogueEntry, revision: str = _MAIN) -> ModelMetadata:
+    """What an entry tells of a revision."""
     return ModelMetadata(
         model=entry.model,
-        revision=entry.commit if ref.revision == _MAIN and entry.commit else ref.revision,
+        revision=revision,
         origin=Origin.CATALOGUE,
         config=entry.config,
         parameter_totals=entry.parameter_totals,
         quantization_files=entry.quantization_files,
     )
+
+
+@functools.cache
+def _by_folded_name() -> Mapping[str, str]:
+    """Ids by their lower-case form: the Hub takes a name however it is capitalized."""
+    return {model.casefold(): model for model in bundled()}
 
 
 @functools.cache

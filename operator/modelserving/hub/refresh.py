@@ -29,30 +29,41 @@ _LEFT_OUT = frozenset(
 )
 
 
-async def refresh_catalogue(models: Iterable[str], client: MetadataReader, token: str | None = None) -> str:
+async def refresh_catalogue(
+    models: Iterable[str],
+    client: MetadataReader,
+    token: str | None = None,
+    kept: Mapping[str, CatalogueEntry] | None = None,
+) -> tuple[str, tuple[str, ...]]:
     """Read checkpoints from a Hub and write them as a catalogue file.
 
     Args:
         models: Hub ids; `main` of each is read.
         client: the Hub.
         token: token for those that need one.
+        kept: entries that stand in for models that cannot be read.
 
     Returns:
-        The text of the file.
+        The text of the file, and why models were not read whose entries were kept.
 
     Raises:
-        InputError: some could not be read; the message names each.
+        InputError: some could not be read and have no entry to keep; the message names each.
     """
-    entries, failures = [], []
+    entries, failures, stale = [], [], []
     for model in dict.fromkeys(models):
         answer = await client.fetch(CheckpointRef(model), token)
-        if isinstance(answer, MetadataFailure):
-            failures.append(f"{model}: {answer.reason}: {answer.message}")
-        else:
+        if not isinstance(answer, MetadataFailure):
             entries.append(_entry(answer))
+            continue
+        failure = f"{model}: {answer.reason}: {answer.message}"
+        if kept is not None and model in kept:
+            entries.append(kept[model])
+            stale.append(failure)
+        else:
+            failures.append(failure)
     if failures:
         raise InputError("the catalogue was not written: " + "; ".join(failures))
-    return render(entries)
+    return render(entries), tuple(stale)
 
 
 def _entry(metadata: ModelMetadata) -> CatalogueEntry:

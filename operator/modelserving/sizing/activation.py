@@ -68,7 +68,7 @@ def activation_peak(facts: ModelFacts, config: EngineConfig, version: EngineVers
     persistent = 0
     peak = forward + _HANDED_ON * hidden
     if is_last_stage:
-        logits = min(config.max_num_seqs, config.max_num_batched_tokens) * padded_vocabulary(facts.vocab_size)
+        logits = _profiled_sequences(facts, config, version) * padded_vocabulary(facts.vocab_size)
         peak = max(_sampler(logits, version, hidden, element, second), forward)
         persistent = int(_PERSISTENT_BYTES * logits) if second else 0
     kept = persistent + _expert_workspaces(facts, config, element)
@@ -85,6 +85,14 @@ def activation_peak(facts: ModelFacts, config: EngineConfig, version: EngineVers
     margin = max(int(value * band), _SECOND_RUNNER_MARGIN if second else 0)
     source = "profile run, V2 runner: forward pass or logits" if second else "profile run: forward pass or sampler"
     return Term(value, max(0, value - margin), value + margin, source)
+
+
+def _profiled_sequences(facts: ModelFacts, config: EngineConfig, version: EngineVersion) -> int:
+    """Sequences of the profile run's batch; the first engine fills it with images, each in a sequence of its own."""
+    sequences = min(config.max_num_seqs, config.max_num_batched_tokens)
+    if version.first_engine and facts.vision is not None:
+        return max(1, min(sequences, config.max_num_batched_tokens // max(1, facts.vision.max_tokens_per_item)))
+    return sequences
 
 
 def _forward(facts: ModelFacts, config: EngineConfig, element: int) -> int:

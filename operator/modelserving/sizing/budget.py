@@ -1,6 +1,7 @@
 """The memory budget of a replica, as values: what each GPU holds, term by term, and what is left for the KV cache."""
 
 from dataclasses import dataclass
+from math import isqrt
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,16 @@ class Term:
     def exact(cls, value: int, source: str) -> "Term":
         """A term without a band."""
         return cls(value, value, value, source)
+
+
+def combined_margins(terms: tuple[Term, ...]) -> tuple[int, int]:
+    """How much less and how much more than their best estimates terms take together, at the ends of their bands.
+
+    The terms err independently of each other (weights by layout, activations by kernel, graphs by capture, non-torch by
+    driver), so their margins add as the root of the sum of squares.
+    """
+    below = isqrt(sum((term.value - term.low) ** 2 for term in terms))
+    return below, isqrt(sum((term.high - term.value) ** 2 for term in terms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,9 @@ class RankMemory:
         kv_cache_available_high: the same with the terms at the lower end of their bands.
         offloaded_bytes: weights this rank keeps in host memory.
         load_peak_bytes: highest demand while weights are loaded and quantized.
+        graphs_captured: what CUDA graphs really take; `cuda_graphs` is what is set aside for them.
+        peak_span: the logged peak with the bands of several versions, where no version was named.
+        graphs_in_peak: whether vLLM logs what it sets aside for graphs within the activation peak.
         graphs_outside_bytes: CUDA graphs that this version captures outside the budget, in the memory that it leaves free.
     """
 
@@ -68,7 +82,27 @@ class RankMemory:
     offloaded_bytes: int = 0
     load_peak_bytes: int = 0
     kv_cache_available_high: int = 0
+    graphs_captured: Term = Term(0, 0, 0, "")
+    peak_span: Term | None = None
+    graphs_in_peak: bool = False
     graphs_outside_bytes: int = 0
+
+    @property
+    def logged_peak(self) -> Term:
+        """The activation peak as vLLM logs it: on the V2 runner with what is set aside for CUDA graphs in it."""
+        if self.peak_span is not None:
+            return self.peak_span
+        if not self.graphs_in_peak or self.cuda_graphs.high == 0:
+            return self.activation_peak
+        parts = (self.activation_peak, self.cuda_graphs)
+        value, (below, above) = sum(part.value for part in parts), combined_margins(parts)
+        source = f"{self.activation_peak.source}, and what is set aside for CUDA graphs"
+        return Term(value, value - below, value + above, source)
+
+    @property
+    def logged_set_aside(self) -> Term:
+        """What is set aside for CUDA graphs beside the logged activation peak."""
+        return Term.exact(0, "within the activation peak") if self.graphs_in_peak else self.cuda_graphs
 
     @property
     def without_kv_cache(self) -> int:

@@ -6,18 +6,19 @@
 Source: vLLM 0.32 v1/worker/utils.py `request_memory`, v1/worker/gpu_worker.py `determine_available_memory`.
 """
 
-from math import ceil, isqrt
+from math import ceil
 
 from modelserving.engine.config import EngineConfig
 from modelserving.engine.device import Gpu
 from modelserving.engine.versions import EngineVersion
 from modelserving.models.facts import ModelFacts
 from modelserving.sizing.activation import activation_peak
-from modelserving.sizing.budget import MemoryEstimate, RankMemory, Term
-from modelserving.sizing.cuda_graphs import cuda_graphs, outside_bytes
+from modelserving.sizing.budget import MemoryEstimate, RankMemory, combined_margins
+from modelserving.sizing.cuda_graphs import captured, cuda_graphs, outside_bytes
 from modelserving.sizing.host_memory import host_memory, pinned_bytes
 from modelserving.sizing.kv_cache import Pool, StageCache, pool, stage_caches
 from modelserving.sizing.non_torch import non_torch
+from modelserving.sizing.runner import runs_second
 from modelserving.sizing.sharding import stage_layers
 from modelserving.sizing.weights import RankWeights, rank_weights, weights_only
 
@@ -58,16 +59,6 @@ def estimate(
     )
 
 
-def combined_margins(terms: tuple[Term, ...]) -> tuple[int, int]:
-    """How much less and how much more than their best estimates terms take together, at the ends of their bands.
-
-    The terms err independently of each other (weights by layout, activations by kernel, graphs by capture, non-torch by
-    driver), so their margins add as the root of the sum of squares.
-    """
-    below = isqrt(sum((term.value - term.low) ** 2 for term in terms))
-    return below, isqrt(sum((term.high - term.value) ** 2 for term in terms))
-
-
 def _rank(
     facts: ModelFacts,
     config: EngineConfig,
@@ -94,6 +85,8 @@ def _rank(
         kv_cache_available=available,
         kv_cache_available_low=available - above,
         kv_cache_available_high=available + below,
+        graphs_captured=captured(facts, config, gpu, version, layers),
+        graphs_in_peak=runs_second(facts, version),
         graphs_outside_bytes=outside_bytes(facts, config, gpu, version, layers),
         offloaded_bytes=weights.offloaded_bytes,
         load_peak_bytes=weights.on_gpu.value + weights.largest_module,

@@ -106,6 +106,18 @@ def test_crd_and_catalogue_are_printed(capsys: pytest.CaptureFixture[str]) -> No
     listed = capsys.readouterr().out
     assert "llava-hf/llava-onevision-qwen2-72b-ov-hf" in listed
     assert "LlavaOnevisionForConditionalGeneration" in listed
+    line = next(line for line in listed.splitlines() if line.startswith("Qwen/Qwen2.5-72B-Instruct-AWQ "))
+    assert line.split()[1:] == ["72.96", "B", "int4", "38.7", "GiB", "Qwen2ForCausalLM"]
+
+
+def test_one_entry_of_the_catalogue_is_shown_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["catalogue", "show", "qwen/qwen3-8b"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("Qwen/Qwen3-8B ")
+    assert "BF16      8,190,735,360" in shown
+    assert '"num_hidden_layers": 36' in shown
+    assert run(["catalogue", "show", "org/unheard-of"]) == Exit.BAD_INPUT
+    assert "no entry for org/unheard-of" in capsys.readouterr().err
 
 
 USAGE = {

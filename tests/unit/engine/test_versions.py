@@ -15,7 +15,8 @@ def test_known_versions_have_no_note() -> None:
     ("text", "nearest"),
     [
         ("0.29.1", "0.28.0"),
-        ("0.5.4", "0.8.5"),
+        ("0.5.4", "0.4.0"),
+        ("0.9.1", "0.8.5"),
         ("1.2.0", "0.33.0"),
         ("nightly", DEFAULT_ENGINE_VERSION),
         ("", DEFAULT_ENGINE_VERSION),
@@ -32,6 +33,8 @@ def test_others_take_the_nearest_and_say_so(text: str, nearest: str) -> None:
 TURNS: dict[str, tuple[str, str, str]] = {
     "utilization rises to 0.92": ("gpu_memory_utilization", "0.19.1", "0.20.2"),
     "CUDA graphs are counted": ("counts_cuda_graphs", "0.19.1", "0.20.2"),
+    "a prompt need not be one batch": ("first_engine", "0.7.3", "0.8.1"),
+    "longer prompts are cut into larger pieces": ("chunk_tokens", "0.6.4.post1", "0.7.3"),
     "context and NCCL leave the budget": ("snapshot_after_nccl", "0.8.5", "0.11.2"),
     "1024 sequences on large GPUs": ("large_gpu_tier", "0.8.5", "0.11.2"),
     "sampling no longer sorts": ("fused_sampler", "0.16.0", "0.17.0"),

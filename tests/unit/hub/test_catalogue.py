@@ -1,13 +1,16 @@
 """Every entry of the bundled catalogue proves itself by the parameters its config makes."""
 
-from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from modelserving.hub.catalogue import CatalogueEntry, bundled, bundled_text, lookup, parse, render
-from modelserving.models.facts import ModelFacts
+from modelserving.cli.estimate_case import Refused, evaluate
+from modelserving.cli.estimate_facts import FactsShelf
+from modelserving.hub.catalogue import CatalogueEntry, as_metadata, bundled, bundled_text, lookup, parse, render
+from modelserving.hub.names import is_commit
+from modelserving.models.facts import FactsRefusal, ModelFacts
 from modelserving.models.headers import bytes_of
-from modelserving.models.metadata import CheckpointRef, Origin
+from modelserving.models.metadata import CheckpointRef, MetadataFailure, Origin
 from modelserving.models.reader import read_facts
 
 REQUIRED = [
@@ -38,7 +41,38 @@ REQUIRED = [
 # Safetensors totals of the Hub, as quoted in public: PyPI kvfit, scripts/build_registry.py ("exact params from HF safetensors");
 # Qwen2.5 below 72B: gimmick benchmark, get_model_sizes(), values read with HfApi().get_safetensors_metadata; Qwen3-0.6B and
 # 1.7B: copies of Hub API answers.
+# The rest: the same registry, a census of mixtures of experts, and tables with pinned revisions (shown in each entry's source).
 HUB_TOTALS = {
+    "Qwen/Qwen2-VL-7B-Instruct": 8_291_375_616,
+    "Qwen/Qwen2-VL-72B-Instruct": 73_405_560_320,
+    "Qwen/Qwen3-30B-A3B": 30_532_122_624,
+    "Qwen/Qwen3-235B-A22B": 235_093_634_560,
+    "Qwen/Qwen3-Coder-480B-A35B-Instruct": 480_154_875_392,
+    "Qwen/Qwen3-Next-80B-A3B-Instruct": 81_324_862_720,
+    "Qwen/Qwen3.8-27B": 27_781_427_952,
+    "deepseek-ai/DeepSeek-V2": 235_741_434_880,
+    "deepseek-ai/DeepSeek-V2-Lite-Chat": 15_706_484_224,
+    "google/gemma-2-9b-it": 9_241_705_984,
+    "google/gemma-2-27b-it": 27_227_128_320,
+    "google/gemma-3-4b-it": 4_300_079_472,
+    "google/gemma-3-12b-it": 12_187_325_040,
+    "google/gemma-3-27b-it": 27_432_406_640,
+    "meta-llama/Llama-2-7b-hf": 6_738_417_664,
+    "meta-llama/Llama-3.1-405B-Instruct": 405_853_388_800,
+    "meta-llama/Llama-4-Scout-17B-16E-Instruct": 108_641_793_536,
+    "meta-llama/Llama-4-Maverick-17B-128E-Instruct": 401_583_781_376,
+    "microsoft/Phi-3-mini-4k-instruct": 3_821_079_552,
+    "microsoft/Phi-4-mini-instruct": 3_836_021_760,
+    "microsoft/phi-4": 14_659_507_200,
+    "mistralai/Mistral-7B-v0.1": 7_241_732_096,
+    "mistralai/Mistral-Nemo-Instruct-2407": 12_247_782_400,
+    "mistralai/Mixtral-8x7B-Instruct-v0.1": 46_702_792_704,
+    "mistralai/Mixtral-8x22B-v0.1": 140_620_634_112,
+    "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16": 31_577_937_344,
+    "nvidia/NVIDIA-Nemotron-Nano-9B-v2": 8_888_227_328,
+    "zai-org/GLM-4.5": 358_337_791_296,
+    "zai-org/GLM-4.5-Air": 110_468_824_832,
+    "zai-org/GLM-5.1": 753_864_139_008,
     "meta-llama/Llama-3.1-8B-Instruct": 8_030_261_248,
     "meta-llama/Llama-3.3-70B-Instruct": 70_553_706_496,
     "meta-llama/Llama-3.2-3B-Instruct": 3_212_749_824,
@@ -52,26 +86,53 @@ HUB_TOTALS = {
     "mistralai/Mistral-7B-Instruct-v0.3": 7_248_023_552,
 }
 
-BF16_BYTES = 2
-# Stored in the checkpoint and not built by vLLM: the second copy of a tied head, vocabulary x hidden size; and the norm after
-# the last layer of a SigLIP tower (weight and bias of 1,152), whose output LLaVA does not use.
-NOT_BUILT = {
-    "Qwen/Qwen3-0.6B": 151_936 * 1_024,
-    "Qwen/Qwen3-1.7B": 151_936 * 2_048,
-} | {model: 2 * 1_152 for model in REQUIRED if "llava" in model.lower()}
+# Stored in the checkpoint and not built by vLLM, or the other way round (below zero), in elements of the stored type.
+_TIED_HEAD = "the second copy of a tied head, vocabulary x hidden size"
+_AHEAD = "the layers that predict ahead, loaded for speculative decoding only"
+_SIGLIP_NORM = "the norm after the last layer of the tower, whose output LLaVA does not use"
+_KEY_BIAS = "biases of keys, which vLLM's class holds and the checkpoint lacks"
+_ROUTER_BIAS = "the routers' bias, which the count on the Hub leaves out"
+NOT_BUILT: dict[str, tuple[int, str]] = {
+    "Qwen/Qwen3-0.6B": (151_936 * 1_024, _TIED_HEAD),
+    "Qwen/Qwen3-1.7B": (151_936 * 2_048, _TIED_HEAD),
+    **{model: (2 * 1_152, _SIGLIP_NORM) for model in REQUIRED if "llava" in model.lower()},
+    "meta-llama/Llama-2-7b-hf": (32 * 64, "the frequencies of the rope, a buffer that older checkpoints store"),
+    "openai/whisper-large-v3": (-96 * 1_280, _KEY_BIAS),
+    "openai/whisper-large-v3-turbo": (-40 * 1_280, _KEY_BIAS),
+    "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16": (-23 * 128, _ROUTER_BIAS),
+    "Qwen/Qwen3-Next-80B-A3B-Instruct": (1_650_471_424, _AHEAD),
+    "Qwen/Qwen3-Next-80B-A3B-Thinking": (1_650_471_424, _AHEAD),
+    "Qwen/Qwen3.8-27B": (424_699_392, _AHEAD),
+    "zai-org/GLM-4.5": (5_539_962_272, _AHEAD),
+    "zai-org/GLM-4.5-Air": (3_616_573_568, _AHEAD),
+    "zai-org/GLM-5.1": (9_952_920_576, _AHEAD),
+}
+# Scales of 8-bit checkpoints come in several widths; what is derived counts them all as the widest. Layers that predict ahead
+# are quantized too, and count by their bytes.
+QUANTIZED_TOLERANCE = 0.002
+STORED_BYTES = {"BF16": 2, "F16": 2, "F32": 4, "F8_E4M3": 1}
+
+
+def not_built(model: str) -> int:
+    """Elements that are stored and not built."""
+    return NOT_BUILT[model][0] if model in NOT_BUILT else 0
 
 
 def facts_by_config(model: str) -> ModelFacts:
-    """What the family's description makes of the config alone."""
+    """What the family's description makes of the config."""
     metadata = lookup(CheckpointRef(model))
     assert metadata is not None
-    facts = read_facts(replace(metadata, parameter_totals={}))
+    facts = read_facts(metadata)
     assert isinstance(facts, ModelFacts), facts
     return facts
 
 
-def is_quantized(entry: CatalogueEntry) -> bool:
-    return "quantization_config" in entry.config
+UNDESCRIBED = {model for model, entry in bundled().items() if isinstance(read_facts(as_metadata(entry)), FactsRefusal)}
+DESCRIBED = [model for model in bundled() if model not in UNDESCRIBED]
+
+
+def is_quantized(model: str) -> bool:
+    return facts_by_config(model).stored_quantization is not None
 
 
 @pytest.mark.parametrize("model", REQUIRED)
@@ -79,16 +140,34 @@ def test_the_models_people_start_with_are_there(model: str) -> None:
     assert model in bundled()
 
 
-@pytest.mark.parametrize("model", [model for model, entry in bundled().items() if not is_quantized(entry)])
+@pytest.mark.parametrize("model", bundled())
+def test_every_entry_gives_an_estimate_or_a_reasoned_refusal(model: str) -> None:
+    shelf = FactsShelf(Path(), lambda ref: lookup(ref) or MetadataFailure("ModelNotFound", ref.model, retryable=False))
+    answered = evaluate({"model": model, "gpu": "NVIDIA-H200", "tensor_parallel_size": 8}, shelf)
+    if isinstance(answered, Refused):
+        assert answered.reason[0].isupper()
+        assert len(answered.message) > 40
+        assert (answered.reason == "UnknownArchitecture") == (model in UNDESCRIBED)
+    else:
+        assert all(rank.weights.value > 0 for rank in answered.memory.ranks)
+
+
+@pytest.mark.parametrize("model", [model for model in DESCRIBED if not is_quantized(model)])
 def test_the_stated_parameters_are_those_the_config_makes(model: str) -> None:
     stated = sum(bundled()[model].parameter_totals.values())
-    assert facts_by_config(model).parameter_count + NOT_BUILT.get(model, 0) == stated
+    assert facts_by_config(model).parameter_count + not_built(model) == stated
 
 
-@pytest.mark.parametrize("model", bundled())
+@pytest.mark.parametrize("model", DESCRIBED)
 def test_the_stated_parameters_take_the_bytes_the_config_makes(model: str) -> None:
-    stated = bytes_of(bundled()[model].parameter_totals)
-    assert facts_by_config(model).checkpoint_bytes + BF16_BYTES * NOT_BUILT.get(model, 0) == stated
+    entry, made = bundled()[model], facts_by_config(model).checkpoint_bytes
+    width = min(STORED_BYTES.get(name, 4) for name in entry.parameter_totals)
+    expected, stated = made + width * not_built(model), bytes_of(entry.parameter_totals)
+    assert stated == (pytest.approx(expected, rel=QUANTIZED_TOLERANCE) if is_quantized(model) else expected)
+
+
+def test_what_is_not_built_is_told_of_entries_that_are_there() -> None:
+    assert NOT_BUILT.keys() <= bundled().keys()
 
 
 @pytest.mark.parametrize("model", HUB_TOTALS)
@@ -123,6 +202,19 @@ def test_main_and_commits_are_answered_and_other_branches_are_not() -> None:
     assert main.config == commit.config
     assert lookup(CheckpointRef(model, "gguf")) is None
     assert lookup(CheckpointRef("org/unheard-of")) is None
+
+
+def test_names_are_found_however_they_are_capitalized() -> None:
+    found = lookup(CheckpointRef("google/gemma-4-31b-IT"))
+    assert found is not None
+    assert found.model == "google/gemma-4-31B-it"
+    assert len({model.casefold() for model in bundled()}) == len(bundled())
+
+
+def test_commits_are_whole() -> None:
+    stated = [entry.commit for entry in bundled().values() if entry.commit]
+    assert len(stated) >= 14
+    assert all(is_commit(commit) for commit in stated)
 
 
 def test_an_entry_survives_being_written() -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from model_cases import GPUS, H100, V32, engine_config, facts_of
 from modelserving.engine.rules import refusal
 from modelserving.engine.versions import engine_version
-from modelserving.sizing.budget import MemoryEstimate, Term
-from modelserving.sizing.memory import combined_margins, estimate
+from modelserving.sizing.budget import MemoryEstimate, Term, combined_margins
+from modelserving.sizing.memory import estimate
 from modelserving.units import GIB
 
 MODELS = ("llama31-8b", "qwen2-72b", "llava-onevision-72b")
