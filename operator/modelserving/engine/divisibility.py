@@ -96,10 +96,10 @@ def _quantized_shares(facts: ModelFacts, config: EngineConfig) -> EngineRefusal 
         scheme = module.scheme or stored if module.quantized else None
         part = share(module, ranks, config.enable_expert_parallel)
         if scheme is not None:
-            part = padded(module, part, alignment(scheme.method, None, module.bias))
+            part = padded(module, part, alignment(scheme.method, None, not module.bias))
             reason = _stored_share(module, part, ranks, scheme)
         elif stored is None and method is not None and module.quantizable and method.input_multiple > 1:
-            part = padded(module, part, alignment(online, None, module.bias))
+            part = padded(module, part, alignment(online, None, not module.bias))
             reason = _multiple(module, part, ranks, method.input_multiple, f"{online} groups inputs by")
         if reason is not None:
             return EngineRefusal("QuantizationGroupsNotDivisible", f"{reason}. Use fewer GPUs per replica.")

@@ -35,11 +35,13 @@ _STORED_DTYPES = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
 _FP8_SCALES: tuple[tuple[str, str | None], ...] = tuple(
     (f"{name}_scale", "float32") for name in ("q", "k", "v", "prob")
 )
+_MIXED = "modelopt_mixed"
 _KV_SCALES: Mapping[str, tuple[tuple[str, str | None], ...]] = {
     "fp8": _FP8_SCALES,
     "modelopt": _FP8_SCALES,
     "modelopt_fp4": _FP8_SCALES,
     "modelopt_mxfp8": _FP8_SCALES,
+    _MIXED: _FP8_SCALES,
     "compressed-tensors": (*_FP8_SCALES[:3], ("q_zero_point", None), ("k_zero_point", None), ("v_zero_point", None)),
 }
 # Kinds of attention whose layers have such scales; latent attention has them with ModelOpt only.
@@ -221,9 +223,11 @@ def _marked(module: Module, index: int, quantization: Quantization) -> Module:
 
 def _kv_scales(described: Description, quantization: Quantization) -> tuple[Section, ...]:
     """Scale parameters that these methods give each attention layer, whether the checkpoint fills them or not."""
+    # Layer by layer, ModelOpt gives attention layers scales only with a scheme for the cache (modelopt.py, ModelOptMixedPrecision).
+    named = quantization.method if quantization.method != _MIXED or quantization.kv_cache_scheme is not None else ""
     modules = tuple(
         Module(f"attn.{name}", Split.REPLICATED, 1, (1,), fixed_dtype=dtype)
-        for name, dtype in _KV_SCALES.get(quantization.method, ())
+        for name, dtype in _KV_SCALES.get(named, ())
     )
     latent = quantization.method.startswith("modelopt")
     kinds = _SCALED if not latent else (*_SCALED, AttentionKind.MLA)

@@ -117,6 +117,7 @@ def rank_weights(
 def _size_sections(facts: ModelFacts, config: EngineConfig, stage: int, gpu: Gpu | None) -> tuple[list[_Sized], int]:
     stored = facts.stored_quantization
     online = online_method(config.quantization, stored)
+    gelu = facts.experts is not None and facts.experts.gelu
     with_towers = keeps_towers(facts, config.limit_mm_per_prompt)
     method = method_of(online) if online is not None else None
     misread = method is not None and method.misreads
@@ -130,7 +131,9 @@ def _size_sections(facts: ModelFacts, config: EngineConfig, stage: int, gpu: Gpu
                 continue
             part = share(module, ranks, config.enable_expert_parallel)
             plain = part.elements * DTYPE_BYTES[config.dtype]
-            part = padded(module, part, alignment(_experts_method(module, stored, online), gpu, part.bias > 0))
+            part = padded(
+                module, part, alignment(_experts_method(module, stored, online), gpu, not (gelu or part.bias > 0))
+            )
             kept = module_tensors(module, part, config.dtype, stored, online)
             tensors.extend(kept)
             if module.split is Split.COLUMN and module.experts and config.enable_expert_parallel and ranks > 1:
