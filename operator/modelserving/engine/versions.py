@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, replace
 
 from modelserving.engine.architectures import known_architectures
+from modelserving.models.families.pooling import bases
 
 DEFAULT_ENGINE_VERSION = "0.32.0"
 
@@ -93,11 +94,10 @@ class EngineVersion:
     def supports(self, architecture: str) -> bool:
         """Whether vLLM has a model class for an architecture of config.json; known for 0.32, taken for all.
 
-        A bare decoder (`…Model`) makes embeddings and runs in the class of its language model (registry.py,
-        _normalize_arch).
+        A bare decoder (`…Model`), or one that scores, runs in the class of the model that generates.
         """
         known = known_architectures()
-        return architecture in known or f"{architecture.removesuffix('Model')}ForCausalLM" in known
+        return architecture in known or any(base in known for base in bases(architecture))
 
 
 def _rows() -> tuple[EngineVersion, ...]:

@@ -47,6 +47,8 @@ class VisionTower:
         tokens_per_image: language-model tokens that one pass yields at least (a pooled video frame).
         max_tokens_per_item: language-model tokens that the largest item takes at most.
         modalities: names that `--limit-mm-per-prompt` takes.
+        data_parallel: whether `--mm-encoder-tp-mode data` keeps it whole on every rank; where vLLM's class does not know
+            the mode, it is cut all the same (`supports_encoder_tp_data`).
     """
 
     hidden_size: int
@@ -57,6 +59,7 @@ class VisionTower:
     tokens_per_image: int
     max_tokens_per_item: int
     modalities: tuple[str, ...] = ("image",)
+    data_parallel: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,8 @@ class ModelFacts:
         vision: the vision tower, if there is one.
         runs_instead: Hub id of a converted checkpoint that vLLM runs, where it does not run this one.
         supports_pipeline: whether vLLM's class can be cut into pipeline stages.
+        pooling: whether it makes embeddings or scores instead of text.
+        whole_prompt: whether a prompt must be in one batch though its layers look back only.
         checkpoint_bytes: bytes of the tensors that are stored, as read or as derived.
         assumptions: sentences on what was assumed for want of facts.
     """
@@ -109,6 +114,8 @@ class ModelFacts:
     tie_word_embeddings: bool = False
     runs_instead: str | None = None
     supports_pipeline: bool = True
+    pooling: bool = False
+    whole_prompt: bool = False
     assumptions: tuple[str, ...] = ()
 
     @property

@@ -97,6 +97,7 @@ class Section:
         tower: whether it belongs to a multimodal tower or projector, which vLLM leaves out when no item is allowed.
         buffers: whether these are buffers (rope caches, scales): kept by vLLM, absent from the checkpoint.
         shard_heads: heads that must divide by the tensor-parallel size, otherwise every rank holds all; 0: no rule.
+        modalities: those that a tower is built for; empty: any of the model's.
     """
 
     stage: Stage
@@ -106,6 +107,7 @@ class Section:
     tower: bool = False
     buffers: bool = False
     shard_heads: int = 0
+    modalities: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:

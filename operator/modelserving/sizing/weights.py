@@ -12,7 +12,7 @@ from modelserving.engine.config import EngineConfig
 from modelserving.engine.device import Gpu
 from modelserving.engine.expert_kernels import alignment, padded
 from modelserving.engine.quantization import method_of, online_method
-from modelserving.engine.shares import section_ranks, share
+from modelserving.engine.shares import section_ranks, share, towers_whole
 from modelserving.engine.versions import EngineVersion
 from modelserving.models.facts import ModelFacts, Module, Quantization, Split, Stage
 from modelserving.models.undescribed import NAME as UNDESCRIBED
@@ -22,6 +22,7 @@ from modelserving.sizing.layouts import DTYPE_BYTES, module_tensors
 from modelserving.sizing.sharding import (
     StageSection,
     is_duplicate,
+    keeps,
     keeps_towers,
     stage_layers,
     stage_sections,
@@ -91,9 +92,12 @@ def _size_sections(facts: ModelFacts, config: EngineConfig, stage: int, gpu: Gpu
     with_towers = keeps_towers(facts, config.limit_mm_per_prompt)
     method = method_of(online) if online is not None else None
     misread = method is not None and method.misreads
+    whole = towers_whole(facts, config.mm_encoder_tp_mode)
     sized, largest = [], 0
     for held in stage_sections(facts, stage, config.pipeline_parallel_size, with_towers):
-        ranks = section_ranks(held.section, config.tensor_parallel_size, config.holds_towers_whole)
+        if not keeps(held.section, config.limit_mm_per_prompt):
+            continue
+        ranks = section_ranks(held.section, config.tensor_parallel_size, whole)
         tensors: list[int] = []
         owned: dict[str, int] = defaultdict(int)
         for module in held.section.modules:

@@ -172,6 +172,7 @@ def _multimodal(config: Fields) -> Description:
         patches_per_image=vision.patches,
         tokens_per_image=tokens,
         max_tokens_per_item=17 * tokens,
+        data_parallel=True,
     )
     note = (
         () if config.has("vision_config") else ("config.json has no vision_config: the tower is transformers' default",)
