@@ -53,6 +53,7 @@ class Module:
         sources: checkpoint modules it is made of, part by part, in vLLM's naming; empty: the one of its own name.
         fixed_dtype: its dtype where the model's dtype does not decide.
         tied_to: name of the module whose weight it shares; it takes no memory on a rank that holds that one.
+        tied_by_outer: whether only the config around the language model's ties it (EngineVersion.outer_config_ties).
         experts: routed experts whose weights are stacked in it, all of the same sizes; 0 for an ordinary layer.
         keeps_copy: whether vLLM keeps its weight in 16 bits besides, where it is quantized (MLA's absorbed projections).
         scheme: how it is stored, where that differs from the rest of the checkpoint.
@@ -69,6 +70,7 @@ class Module:
     sources: tuple[str, ...] = ()
     fixed_dtype: str | None = None
     tied_to: str | None = None
+    tied_by_outer: bool = False
     experts: int = 0
     keeps_copy: bool = False
     scheme: Quantization | None = None

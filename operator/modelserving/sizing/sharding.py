@@ -52,9 +52,9 @@ def stage_sections(
     return tuple(held)
 
 
-def is_duplicate(module: Module, stage: int) -> bool:
+def is_duplicate(module: Module, stage: int, outer_config_ties: bool = True) -> bool:
     """Whether a tied module's weight is held already: the first stage has the embedding."""
-    return module.tied_to is not None and stage == 0
+    return module.tied_to is not None and stage == 0 and (outer_config_ties or not module.tied_by_outer)
 
 
 def keeps_towers(facts: ModelFacts, limit_mm_per_prompt: tuple[tuple[str, int], ...]) -> bool:

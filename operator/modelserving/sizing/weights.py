@@ -78,7 +78,7 @@ def rank_weights(
         stage: which pipeline stage.
         gpu: the GPU, whose kernels pad routed experts; None takes what Hopper does.
     """
-    sized, largest = _size_sections(facts, config, stage, gpu)
+    sized, largest = _size_sections(facts, config, version, stage, gpu)
     whole = version.never_splits_large
     total = sum(item.held.repeats * sum(allocated(tensor, whole) for tensor in item.tensors) for item in sized)
     offloaded = _offloaded(facts, config, stage, sized) if config.cpu_offload_bytes > 0 else ()
@@ -86,7 +86,9 @@ def rank_weights(
     return RankWeights(_term(facts, config, on_gpu), offloaded, largest)
 
 
-def _size_sections(facts: ModelFacts, config: EngineConfig, stage: int, gpu: Gpu | None) -> tuple[list[_Sized], int]:
+def _size_sections(
+    facts: ModelFacts, config: EngineConfig, version: EngineVersion, stage: int, gpu: Gpu | None
+) -> tuple[list[_Sized], int]:
     stored = facts.stored_quantization
     online = online_method(config.quantization, stored)
     with_towers = keeps_towers(facts, config.limit_mm_per_prompt)
@@ -101,7 +103,7 @@ def _size_sections(facts: ModelFacts, config: EngineConfig, stage: int, gpu: Gpu
         tensors: list[int] = []
         owned: dict[str, int] = defaultdict(int)
         for module in held.section.modules:
-            if is_duplicate(module, stage):
+            if is_duplicate(module, stage, version.outer_config_ties):
                 continue
             part = share(module, ranks, config.enable_expert_parallel)
             plain = part.elements * DTYPE_BYTES[config.dtype]

@@ -115,9 +115,10 @@ def language_model(
     if family is None:
         raise InvalidFieldError(f"{text.name('model_type')} is {show(kind)}, a language model nobody described")
     filled = text.or_else(_DEFAULTS.get(kind, {}))
-    if tied is not None and named not in _OWN_FLAG:
-        filled = filled.having(tie_word_embeddings=tied)
     described = family.describe(filled)
+    if tied is not None and tied != described.tie_word_embeddings and named not in _OWN_FLAG:
+        described = family.describe(filled.having(tie_word_embeddings=tied))
+        described = _map_modules(described, lambda module: replace(module, tied_by_outer=module.tied_to is not None))
     return renamed(described, names or (("", prefix),))
 
 
@@ -130,9 +131,12 @@ def renamed(described: Description, names: tuple[tuple[str, str], ...]) -> Descr
                 return becomes + own[len(start) :]
         return own
 
+    return _map_modules(described, lambda module: _renamed(module, name))
+
+
+def _map_modules(described: Description, change: Callable[[Module], Module]) -> Description:
     sections = tuple(
-        replace(section, modules=tuple(_renamed(module, name) for module in section.modules))
-        for section in described.sections
+        replace(section, modules=tuple(change(module) for module in section.modules)) for section in described.sections
     )
     return replace(described, sections=sections)
 
