@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, replace
 
 from modelserving.engine.architectures import known_architectures
+from modelserving.models.families.pooling import bases
 
 DEFAULT_ENGINE_VERSION = "0.32.0"
 
@@ -76,6 +77,8 @@ class EngineVersion:
         never_splits_large: whether blocks above 20 MiB are kept whole while loading (max_split_size_mb=20).
         warms_sampler: whether the profile run samples with penalties set (PR #57926).
         rejects_act_order: whether GPTQ desc_act and its like are refused (PR #54809).
+        outer_config_ties: whether embeddings are tied where only the config around a language model's says so
+            (config/vllm.py, `with_hf_config`); 0.19's logs show a head of its own for such models.
         methods: values `--quantization` takes.
         online_methods: of these, what quantizes a 16-bit checkpoint while loading.
     """
@@ -99,17 +102,17 @@ class EngineVersion:
     never_splits_large: bool = False
     warms_sampler: bool = False
     rejects_act_order: bool = False
+    outer_config_ties: bool = False
     methods: frozenset[str] = _OLD_METHODS
     online_methods: frozenset[str] = frozenset({"fp8"})
 
     def supports(self, architecture: str) -> bool:
         """Whether vLLM has a model class for an architecture of config.json; known for 0.32, taken for all.
 
-        A bare decoder (`…Model`) makes embeddings and runs in the class of its language model (registry.py,
-        _normalize_arch).
+        A bare decoder (`…Model`), or one that scores, runs in the class of the model that generates.
         """
         known = known_architectures()
-        return architecture in known or f"{architecture.removesuffix('Model')}ForCausalLM" in known
+        return architecture in known or any(base in known for base in bases(architecture))
 
 
 def _rows() -> tuple[EngineVersion, ...]:
@@ -142,7 +145,7 @@ def _rows() -> tuple[EngineVersion, ...]:
     add(0, 28, 0, methods=_METHODS | online, huge_gpu_tier=True)
     add(0, 30, 0, rejects_act_order=True)
     add(0, 31, 0)
-    add(0, 32, 0, wide_graphs=True, never_splits_large=True, requantizes=True)
+    add(0, 32, 0, wide_graphs=True, never_splits_large=True, requantizes=True, outer_config_ties=True)
     add(0, 33, 0, warms_sampler=True)
     return tuple(rows)
 

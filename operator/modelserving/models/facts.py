@@ -47,6 +47,8 @@ class VisionTower:
         tokens_per_image: language-model tokens that one pass yields at least (a pooled video frame).
         max_tokens_per_item: language-model tokens that the largest item takes at most.
         modalities: names that `--limit-mm-per-prompt` takes.
+        data_parallel: whether `--mm-encoder-tp-mode data` keeps it whole on every rank; where vLLM's class does not know
+            the mode, it is cut all the same (`supports_encoder_tp_data`).
     """
 
     hidden_size: int
@@ -57,6 +59,7 @@ class VisionTower:
     tokens_per_image: int
     max_tokens_per_item: int
     modalities: tuple[str, ...] = ("image",)
+    data_parallel: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,8 @@ class ModelFacts:
         supports_pipeline: whether vLLM's class can be cut into pipeline stages.
         custom_code: whether its repository brings code that reads config.json (`auto_map`).
         unnamed_quantization: whether config.json describes a quantization that vLLM does not see, having no `quant_method`.
+        pooling: whether it makes embeddings or scores instead of text.
+        whole_prompt: whether a prompt must be in one batch though its layers look back only.
         checkpoint_bytes: bytes of the tensors that are stored, as read or as derived.
         assumptions: sentences on what was assumed for want of facts.
     """
@@ -113,6 +118,8 @@ class ModelFacts:
     supports_pipeline: bool = True
     custom_code: bool = False
     unnamed_quantization: bool = False
+    pooling: bool = False
+    whole_prompt: bool = False
     assumptions: tuple[str, ...] = ()
 
     def __hash__(self) -> int:

@@ -41,6 +41,16 @@ class Fields:
         self._content = content
         self._path = path
 
+    def having(self, **fields: Any) -> "Fields":
+        """The same object with fields set."""
+        return Fields({**self._content, **fields}, self._path)
+
+    def or_else(self, defaults: Mapping[str, Any]) -> "Fields":
+        """The same object with fields that it lacks, or has as null, set."""
+        return Fields(
+            {**self._content, **{key: value for key, value in defaults.items() if self.raw(key) is None}}, self._path
+        )
+
     def name(self, key: str) -> str:
         """Full name of a field, for messages."""
         return f"{self._path}.{key}" if self._path else key

@@ -21,9 +21,10 @@ from modelserving.models.facts import (
 from modelserving.models.families import FAMILIES, family_of
 from modelserving.models.families.family import Description, Family
 from modelserving.models.fields import Fields, InvalidFieldError, show
+from modelserving.models.heads import fit_head
 from modelserving.models.ignored import scheme_of, unreadable
 from modelserving.models.inventory import HeadersIncompleteError, Inventory, unexplained
-from modelserving.models.metadata import ModelMetadata
+from modelserving.models.metadata import ModelMetadata, Origin
 from modelserving.models.stored_quantization import names_no_method, read_quantization
 from modelserving.models.undescribed import describe_undescribed
 
@@ -76,6 +77,8 @@ def _read(metadata: ModelMetadata) -> ModelFacts | FactsRefusal:
     if family is None:
         family = Family(undescribed.NAME, (), lambda fields: describe_undescribed(fields, metadata.tensors))
     described = family.describe(config)
+    if family.name != undescribed.NAME:
+        described = fit_head(described, family, metadata.tensors, metadata.config)
     quantization = _in_vllm_names(read_quantization(metadata), family)
     sections, assumptions = _sections(metadata, family, described, quantization)
     dtype, dtype_assumptions = _stored_dtype(config, metadata)
@@ -98,7 +101,7 @@ def _read(metadata: ModelMetadata) -> ModelFacts | FactsRefusal:
         family=family.name,
         parameter_count=parameters,
         stored_dtype=dtype,
-        max_model_len=described.max_model_len,
+        max_model_len=_usable_length(described, metadata.origin),
         hidden_size=described.hidden_size,
         intermediate_size=described.intermediate_size,
         vocab_size=described.vocab_size,
@@ -118,8 +121,15 @@ def _read(metadata: ModelMetadata) -> ModelFacts | FactsRefusal:
         supports_pipeline=described.supports_pipeline,
         custom_code=config.has("auto_map"),
         unnamed_quantization=names_no_method(config),
+        pooling=described.pooling,
+        whole_prompt=described.whole_prompt,
         assumptions=assumptions,
     )
+
+
+def _usable_length(described: Description, origin: Origin) -> int:
+    """The longest context that vLLM derives: on the Hub the tokenizer's files, which are not read, state the shorter one."""
+    return described.max_model_len - (described.beyond_tokenizer if origin is Origin.HUB else 0)
 
 
 def _in_vllm_names(quantization: Quantization | None, family: Family) -> Quantization | None:

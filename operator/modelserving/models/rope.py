@@ -71,7 +71,8 @@ def read_rope(text: Fields, default_length: int | None, default_partial: float =
             original = scaling.whole("original_max_position_embeddings", default=positions)
             derived, rows = original * factor, int(original * factor)
         else:
-            derived, rows = derived * factor, int(positions * factor)
+            # dynamic_ntk_scaling_rope.py: its base grows, its cache does not.
+            derived, rows = derived * factor, positions if kind == "dynamic" else int(positions * factor)
     longest = int(derived)
     if max(rows, longest) > LARGEST_SIZE:
         raise scaling.fail("factor", f"small enough for a context of at most {LARGEST_SIZE} tokens")

@@ -152,7 +152,11 @@ def attention_groups(config: Fields, decoder: DenseDecoder, shape: Shape) -> tup
         window = None
     sliding = sliding_layers(config, decoder, shape.num_layers) if window else ()
     full = tuple(sorted(set(range(shape.num_layers)) - set(sliding)))
+    groups: tuple[tuple[AttentionKind, tuple[int, ...], int | None], ...]
     groups = ((AttentionKind.FULL, full, None), (AttentionKind.SLIDING_WINDOW, sliding, window))
+    if not config.flag("is_causal", True):
+        # llama.py, qwen2.py, qwen3.py, gemma3.py: every token sees every other, and nothing is kept.
+        groups = ((AttentionKind.ENCODER_ONLY, tuple(range(shape.num_layers)), None),)
     return tuple(
         AttentionGroup(kind, layers, shape.num_heads, shape.num_kv_heads, shape.head_size, shape.head_size, look_back)
         for kind, layers, look_back in groups
