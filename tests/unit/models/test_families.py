@@ -191,6 +191,23 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "vision_config": {**SIGLIP, "patch_size": 14},
         "qformer_config": {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 4},
     },
+    "InternVLChatModel": {
+        "llm_config": {**SMALL, "model_type": "qwen2"},
+        "vision_config": {**SIGLIP, "patch_size": 14, "qk_normalization": False, "qkv_bias": True},
+    },
+    "SkyworkR1VChatModel": {
+        "llm_config": {**SMALL, "model_type": "qwen2"},
+        "vision_config": {**SIGLIP, "patch_size": 14},
+    },
+    "Ovis": {
+        "llm_config": {**SMALL, "model_type": "qwen2"},
+        "visual_tokenizer_config": {"vocab_size": 64, "backbone_config": {**SIGLIP, "patch_size": 14}},
+    },
+    "PaddleOCRVLForConditionalGeneration": {"head_dim": 64, "vision_config": {**SIGLIP, "patch_size": 14}},
+    "AudioFlamingo3ForConditionalGeneration": {
+        "text_config": {**SMALL, "model_type": "qwen2"},
+        "audio_config": {**SIGLIP, "num_mel_bins": 16, "max_source_positions": 100},
+    },
     "Qwen2AudioForConditionalGeneration": {"text_config": {**SMALL, "model_type": "qwen2"}, "audio_config": EAR},
     "UltravoxModel": {"text_config": SMALL, "audio_config": EAR, "projector_ln_mid": True},
     "VoxtralForConditionalGeneration": {
@@ -263,6 +280,13 @@ WITH_OTHERS: dict[str, tuple[str, dict[str, Any]]] = {
     "Glm4vMoeForConditionalGeneration": (
         "Glm4MoeForCausalLM",
         {"text_config": {**SMALL, **LATENT, "head_dim": 64}, "vision_config": _GLM_VISION},
+    ),
+    "Lfm2VlForConditionalGeneration": (
+        "Lfm2ForCausalLM",
+        {
+            "text_config": {**SMALL, "model_type": "lfm2", "layer_types": ["conv", "full_attention"] * 2},
+            "vision_config": SIGLIP,
+        },
     ),
     "Cohere2VisionForConditionalGeneration": (
         "Cohere2ForCausalLM",
