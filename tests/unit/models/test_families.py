@@ -199,6 +199,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "llm_config": {**SMALL, "model_type": "qwen2"},
         "vision_config": {**SIGLIP, "patch_size": 14},
     },
+    "MiniCPMV": {"version": 4.5, "head_dim": 64, "vision_config": {**SIGLIP, "patch_size": 14}},
     "Ovis": {
         "llm_config": {**SMALL, "model_type": "qwen2"},
         "visual_tokenizer_config": {"vocab_size": 64, "backbone_config": {**SIGLIP, "patch_size": 14}},
