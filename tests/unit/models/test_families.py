@@ -12,61 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from family_cases import EXPERTS, LATENT, MAMBA, QWEN_VISION, SIGLIP, SMALL
 from model_cases import DATA, GPUS, V32, engine_config, facts_from, read
 from modelserving.engine.rules import refusal
 from modelserving.models.facts import AttentionKind, FactsRefusal, ModelFacts, Module, Stage
 from modelserving.models.families import FAMILIES, family_of
 from modelserving.models.metadata import TensorGroup
 from modelserving.sizing.weights import rank_weights
+from vision_cases import VISION_CONFIGS, WITH_OTHERS
 
 PUBLISHED: list[dict[str, Any]] = [
     json.loads(line) for line in (DATA / "families" / "families.jsonl").read_text().splitlines()
 ]
-SMALL = {
-    "hidden_size": 256,
-    "intermediate_size": 512,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "vocab_size": 1024,
-    "max_position_embeddings": 512,
-    "torch_dtype": "bfloat16",
-}
-EXPERTS = {"num_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 128}
-LATENT = {
-    "kv_lora_rank": 64,
-    "q_lora_rank": 96,
-    "qk_nope_head_dim": 32,
-    "qk_rope_head_dim": 16,
-    "v_head_dim": 32,
-    "n_routed_experts": 8,
-    "n_shared_experts": 1,
-    "num_experts_per_tok": 2,
-    "moe_intermediate_size": 128,
-    "first_k_dense_replace": 1,
-    "topk_method": "noaux_tc",
-}
-MAMBA = {"mamba_num_heads": 8, "mamba_head_dim": 32, "n_groups": 2, "ssm_state_size": 16}
-QWEN_VISION = {"hidden_size": 128, "intermediate_size": 256, "depth": 2, "num_heads": 4, "out_hidden_size": 256}
-SIGLIP = {
-    "hidden_size": 128,
-    "intermediate_size": 256,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "image_size": 28,
-}
-
-EAR = {
-    "d_model": 64,
-    "encoder_ffn_dim": 128,
-    "encoder_layers": 2,
-    "encoder_attention_heads": 4,
-    "num_mel_bins": 16,
-    "max_source_positions": 100,
-    "downsample_hidden_size": 16,
-}
-CLIP_TEXT = {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4}
-
 # A small config for every architecture; what a family needs beyond SMALL.
 CONFIGS: dict[str, dict[str, Any]] = {
     "LlamaForCausalLM": {},
@@ -147,132 +104,10 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "vision_config": {"vt_hidden_size": 128, "vt_intermediate_size": 256, "vt_num_hidden_layers": 2},
     },
     "WhisperForConditionalGeneration": {"d_model": 96},
-    "LlavaNextVideoForConditionalGeneration": {
-        "text_config": SMALL,
-        "vision_config": {**SIGLIP, "patch_size": 14},
-    },
-    "InternVLForConditionalGeneration": {
-        "text_config": {**SMALL, "model_type": "qwen2"},
-        "vision_config": {**SIGLIP, "patch_size": 14, "use_qk_norm": True, "norm_type": "rms_norm"},
-    },
-    "InternS1ForConditionalGeneration": {
-        "text_config": {**SMALL, **EXPERTS, "model_type": "qwen3_moe"},
-        "vision_config": {**SIGLIP, "patch_size": [14, 14], "use_mean_pooling": False},
-    },
-    "Mistral3ForConditionalGeneration": {
-        "text_config": {**SMALL, "model_type": "mistral"},
-        "vision_config": {**SIGLIP, "patch_size": 14},
-    },
-    "LightOnOCRForConditionalGeneration": {
-        "text_config": {**SMALL, "model_type": "qwen3", "head_dim": 64},
-        "vision_config": {**SIGLIP, "patch_size": 14},
-    },
-    "PaliGemmaForConditionalGeneration": {
-        "text_config": {**SMALL, "model_type": "gemma2", "head_dim": 64},
-        "vision_config": {**SIGLIP, "patch_size": 14},
-    },
-    "ColPaliForRetrieval": {
-        "vlm_config": {
-            "text_config": {**SMALL, "model_type": "gemma2", "head_dim": 64},
-            "vision_config": {**SIGLIP, "patch_size": 14},
-        },
-    },
-    "Idefics3ForConditionalGeneration": {"text_config": SMALL, "vision_config": {**SIGLIP, "patch_size": 14}},
-    "SmolVLMForConditionalGeneration": {
-        "text_config": {**SMALL, "model_type": "llama"},
-        "vision_config": {**SIGLIP, "patch_size": 14},
-    },
-    "KimiVLForConditionalGeneration": {
-        "text_config": {**SMALL, **LATENT, "model_type": "deepseek_v3"},
-        "vision_config": SIGLIP,
-    },
-    "Blip2ForConditionalGeneration": {
-        "text_config": {**SMALL, "ffn_dim": 512},
-        "vision_config": {**SIGLIP, "patch_size": 14},
-        "qformer_config": {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 4},
-    },
-    "Qwen2AudioForConditionalGeneration": {"text_config": {**SMALL, "model_type": "qwen2"}, "audio_config": EAR},
-    "UltravoxModel": {"text_config": SMALL, "audio_config": EAR, "projector_ln_mid": True},
-    "VoxtralForConditionalGeneration": {
-        "text_config": SMALL,
-        "audio_config": {**SIGLIP, "num_mel_bins": 16, "max_source_positions": 100},
-    },
-    "Qwen3ASRForConditionalGeneration": {
-        "thinker_config": {"text_config": {**SMALL, "head_dim": 64}, "audio_config": EAR},
-    },
-    "Qwen3ASRRealtimeGeneration": {
-        "thinker_config": {"text_config": {**SMALL, "head_dim": 64}, "audio_config": EAR},
-    },
-    "Qwen2_5OmniModel": {
-        "thinker_config": {"text_config": SMALL, "audio_config": EAR, "vision_config": QWEN_VISION},
-    },
-    "Qwen2_5OmniForConditionalGeneration": {
-        "thinker_config": {"text_config": SMALL, "audio_config": EAR, "vision_config": QWEN_VISION},
-    },
-    "Qwen3OmniMoeForConditionalGeneration": {
-        "thinker_config": {
-            "text_config": {**SMALL, **EXPERTS, "head_dim": 64},
-            "audio_config": EAR,
-            "vision_config": QWEN_VISION,
-        },
-    },
-    "GraniteSpeechForConditionalGeneration": {
-        "text_config": SMALL,
-        "encoder_config": {"hidden_dim": 64, "num_heads": 4, "dim_head": 16, "num_layers": 2, "output_dim": 16},
-        "projector_config": {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2},
-    },
-    "BertModel": {},
-    "BertForSequenceClassification": {"id2label": {"0": "no", "1": "yes", "2": "perhaps"}},
-    "BertForTokenClassification": {},
-    "BertForMaskedLM": {},
-    "BertSpladeSparseEmbeddingModel": {},
-    "RobertaModel": {},
-    "RobertaForMaskedLM": {},
-    "RobertaForSequenceClassification": {},
-    "RobertaForTokenClassification": {"num_labels": 5},
-    "XLMRobertaModel": {},
-    "XLMRobertaForSequenceClassification": {},
-    "XLMRobertaForTokenClassification": {},
-    "BgeM3EmbeddingModel": {},
-    "GteModel": {},
-    "GteNewModel": {"type_vocab_size": 0},
-    "GteNewForSequenceClassification": {},
-    "NomicBertModel": {"n_embd": 64, "n_head": 4, "n_layer": 2, "activation_function": "gelu"},
-    "ModernBertModel": {},
-    "ModernBertForSequenceClassification": {},
-    "ModernBertForTokenClassification": {"attention_bias": True, "norm_bias": True},
-    "CLIPModel": {"text_config": CLIP_TEXT, "vision_config": {**SIGLIP, "patch_size": 14}, "num_hidden_layers": 2},
-    "SiglipModel": {"text_config": CLIP_TEXT, "vision_config": {**SIGLIP, "patch_size": 14}, "num_hidden_layers": 2},
-    "LlamaModel": {},
-    "MistralModel": {},
-    "Qwen2Model": {},
-    "LlamaBidirectionalModel": {"pooling": "avg"},
-    "LlamaBidirectionalForSequenceClassification": {"pooling": "avg"},
-    "Qwen2ForRewardModel": {},
-    "Qwen2ForProcessRewardModel": {},
-    "Gemma3TextModel": {"head_dim": 64, "use_bidirectional_attention": True},
     "LlavaQwenForCausalLM": {"mm_vision_tower": "google/siglip-so400m-patch14-384"},
 }
 
-_GLM_VISION = {"hidden_size": 128, "intermediate_size": 256, "depth": 2, "num_heads": 4, "image_size": 28}
-# Families whose language model is described in a file of its own: architecture of that, config.
-WITH_OTHERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "Glm4vForConditionalGeneration": ("Glm4ForCausalLM", {"text_config": SMALL, "vision_config": _GLM_VISION}),
-    "Glm46VForConditionalGeneration": ("Glm4ForCausalLM", {"text_config": SMALL, "vision_config": _GLM_VISION}),
-    "GlmOcrForConditionalGeneration": ("Glm4ForCausalLM", {"text_config": SMALL, "vision_config": _GLM_VISION}),
-    "Glm4vMoeForConditionalGeneration": (
-        "Glm4MoeForCausalLM",
-        {"text_config": {**SMALL, **LATENT, "head_dim": 64}, "vision_config": _GLM_VISION},
-    ),
-    "Cohere2VisionForConditionalGeneration": (
-        "Cohere2ForCausalLM",
-        {
-            "text_config": {**SMALL, "model_type": "cohere2"},
-            "vision_config": {**SIGLIP, "patch_size": 14},
-            "alignment_intermediate_size": 512,
-        },
-    ),
-}
+CONFIGS |= VISION_CONFIGS
 CONFIGS |= {name: config for name, (core, config) in WITH_OTHERS.items() if family_of(core) is not None}
 
 

@@ -27,6 +27,7 @@ from modelserving.models.fields import Fields
 
 AUDIO = ("audio",)
 _CONV_WIDTH = 3
+_NEWER_KEYS = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
 # Qwen 3's front: three convolutions of stride 2 over frequency and time (qwen3_omni_moe_thinker.py).
 _STRIDES = 3
 
@@ -156,6 +157,20 @@ def _qwen2_audio(config: Fields) -> Description:
     return join(text, parts, ear_facts(ear, 2))
 
 
+def _audio_flamingo(config: Fields) -> Description:
+    text = language_model(config.required_part("text_config"), model_type="qwen2")
+    ear = read_ear(config.required_part("audio_config"), _NEWER_KEYS)
+    parts = (
+        *whole_encoder(ear, "audio_tower", "layer_norm"),
+        part(table("audio_tower.embed_positions", ear.positions, ear.hidden_size)),
+        part(
+            plain("multi_modal_projector.linear_1", ear.hidden_size, text.hidden_size),
+            plain("multi_modal_projector.linear_2", text.hidden_size, text.hidden_size),
+        ),
+    )
+    return join(text, parts, ear_facts(ear, 2))
+
+
 def _cut_encoder(ear: Ear, root: str) -> tuple[Section, ...]:
     return encoder_sections(
         root, ear.hidden_size, ear.mel_bins, ear.num_layers, ear.num_heads, ear.intermediate_size, ear.positions
@@ -182,7 +197,7 @@ def _ultravox(config: Fields) -> Description:
 def _voxtral(config: Fields) -> Description:
     text = language_model(config.required_part("text_config"))
     audio = config.required_part("audio_config")
-    ear = read_ear(audio, ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"))
+    ear = read_ear(audio, _NEWER_KEYS)
     shrink = audio.whole("downsample_factor", 4, high=1024)
     name, width = "audio_language_adapter", text.hidden_size
     adapter = part(
@@ -200,6 +215,11 @@ def _qwen3_asr(config: Fields) -> Description:
 
 
 QWEN2_AUDIO: Family = Family("qwen2_audio", ("Qwen2AudioForConditionalGeneration",), _qwen2_audio)
+AUDIO_FLAMINGO: Family = Family(
+    "audioflamingo3",
+    ("AudioFlamingo3ForConditionalGeneration",),
+    _audio_flamingo,
+)
 ULTRAVOX: Family = Family("ultravox", ("UltravoxModel",), _ultravox)
 VOXTRAL: Family = Family("voxtral", ("VoxtralForConditionalGeneration",), _voxtral)
 QWEN3_ASR: Family = Family(

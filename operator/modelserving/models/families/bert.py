@@ -59,7 +59,7 @@ def _describe(config: Fields, kind: _Kind) -> Description:
         qkv(
             f"{name}.attention.self.qkv_proj",
             width,
-            (shape.num_heads, shape.num_kv_heads),
+            (shape.num_heads, shape.num_heads),
             (size, size),
             True,
             ("query", "key", "value"),
@@ -90,7 +90,7 @@ def encoder(shape: Shape, sections: tuple[Section, ...], positions: int) -> Desc
     """An encoder that keeps nothing and makes no text."""
     layers = tuple(range(shape.num_layers))
     kept = AttentionGroup(
-        AttentionKind.ENCODER_ONLY, layers, shape.num_heads, shape.num_kv_heads, shape.head_size, shape.head_size
+        AttentionKind.ENCODER_ONLY, layers, shape.num_heads, shape.num_heads, shape.head_size, shape.head_size
     )
     return Description(
         sections=sections,
@@ -101,7 +101,7 @@ def encoder(shape: Shape, sections: tuple[Section, ...], positions: int) -> Desc
         vocab_size=shape.vocab_size,
         num_layers=shape.num_layers,
         num_attention_heads=shape.num_heads,
-        num_kv_heads=shape.num_kv_heads,
+        num_kv_heads=shape.num_heads,
         head_size=shape.head_size,
         tie_word_embeddings=False,
         supports_pipeline=False,

@@ -1,6 +1,6 @@
 """BLIP-2: a tower, a query transformer and any decoder (vLLM 0.32: model_executor/models/blip2.py, blip.py)."""
 
-from modelserving.models.facts import Section
+from modelserving.models.facts import Section, Stage
 from modelserving.models.families import qformer
 from modelserving.models.families.family import Description, Family
 from modelserving.models.families.layers import norm
@@ -18,7 +18,8 @@ def _describe(config: Fields) -> Description:
     between = qformer.read_qformer(config.part("qformer_config") or Fields({}, "qformer_config"))
     queries = config.whole("num_query_tokens", 32, high=2**16)
     parts = (
-        part(table("query_tokens", queries, between.hidden_size)),
+        # No part of the tower: it stays where images are not allowed.
+        Section(Stage.EVERY, (table("query_tokens", queries, between.hidden_size),)),
         *_vit(vit),
         *qformer.sections(between, "qformer"),
         part(plain("language_projection", between.hidden_size, text.hidden_size)),

@@ -44,10 +44,11 @@ _PREFIX = "language_model."
 def _text(config: Fields, prefix: str = "") -> Description:
     shape = read_shape(config, _DECODER.defaults)
     # The windows' layers have an unscaled rope of their own.
-    local = rope_cache(
-        config.whole("max_position_embeddings", _DECODER.defaults["max_position_embeddings"]), shape.head_size
-    )
-    return describe_dense(config, _DECODER, prefix, buffers=(local, NORMALIZER))
+    positions = config.whole("max_position_embeddings", _DECODER.defaults["max_position_embeddings"])
+    local = rope_cache(positions, shape.head_size)
+    described = describe_dense(config, _DECODER, prefix, buffers=(local, NORMALIZER))
+    # config/model.py, `_get_and_verify_max_len`: its positions are counted with the scaling.
+    return replace(described, max_model_len=positions)
 
 
 def _multimodal(config: Fields) -> Description:

@@ -75,7 +75,10 @@ def _encoder(config: Fields) -> tuple[tuple[Section, ...], VisionTower]:
 
 
 def _feed_forward(name: str, width: int, inner: int) -> tuple[Module, ...]:
-    return (norm(f"{name}.pre_norm", width, True), *mlp(name, width, inner, ("up_proj", "down_proj")))
+    return (
+        norm(f"{name}.pre_norm", width, True),
+        *mlp(name, width, inner, ("up_proj", "down_proj"), quantizable=False),
+    )
 
 
 FAMILY: Family = Family("granite_speech", ("GraniteSpeechForConditionalGeneration",), _describe)
