@@ -59,6 +59,18 @@ def _architecture(case: _Case) -> EngineRefusal | None:
     )
 
 
+def _config_class(case: _Case) -> EngineRefusal | None:
+    facts, version = case.facts, case.version
+    if version.reads(facts.model_type) or facts.brings_code:
+        return None
+    return EngineRefusal(
+        "ModelTypeNotSupported",
+        f"config.json of {facts.model} has the model type {facts.model_type[:60]!r}, which neither vLLM {version.text} nor "
+        "its transformers can read, and brings no code for it. Use the checkpoint as its publisher keeps it, with "
+        "auto_map and the files that it names, or name another model.",
+    )
+
+
 def _sizes(case: _Case) -> EngineRefusal | None:
     config = case.config
     for name in ("max_model_len", "max_num_seqs", "max_num_batched_tokens"):
@@ -190,6 +202,7 @@ def _parallelism(case: _Case) -> EngineRefusal | None:
 
 _RULES: tuple[Callable[[_Case], EngineRefusal | None], ...] = (
     _architecture,
+    _config_class,
     _sizes,
     _quantization_known,
     _dtype,

@@ -8,12 +8,14 @@ model_executor/layers/quantization/__init__.py, model_executor/models/registry.p
 import re
 from dataclasses import dataclass, replace
 
-from modelserving.engine.architectures import known_architectures
+from modelserving.engine.architectures import backend_architectures, known_architectures, known_model_types
 
 DEFAULT_ENGINE_VERSION = "0.32.0"
 
 _VERSION = re.compile(r"v?(\d{1,6})\.(\d{1,6})(?:\.(\d{1,6}))?(.*)", re.DOTALL)
 _LONGEST_SHOWN = 60
+# First version whose transformers' model types are written down.
+_MODEL_TYPES_SINCE = (0, 32, 0)
 # `--quantization` values that 0.32 knows (config/model.py, QuantizationMethods), plus ONLINE_QUANT_SHORTHAND_NAMES.
 _METHODS = frozenset(
     [
@@ -96,8 +98,13 @@ class EngineVersion:
         A bare decoder (`…Model`) makes embeddings and runs in the class of its language model (registry.py,
         _normalize_arch).
         """
-        known = known_architectures()
+        known = known_architectures() | backend_architectures()
         return architecture in known or f"{architecture.removesuffix('Model')}ForCausalLM" in known
+
+
+    def reads(self, model_type: str) -> bool:
+        """Whether this vLLM and its transformers have a config class for a model type; known for 0.32 and later."""
+        return self.number < _MODEL_TYPES_SINCE or not model_type or model_type in known_model_types()
 
 
 def _rows() -> tuple[EngineVersion, ...]:

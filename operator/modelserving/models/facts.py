@@ -79,6 +79,7 @@ class ModelFacts:
         vision: the vision tower, if there is one.
         runs_instead: Hub id of a converted checkpoint that vLLM runs, where it does not run this one.
         supports_pipeline: whether vLLM's class can be cut into pipeline stages.
+        brings_code: whether the checkpoint brings a config class of its own (auto_map).
         checkpoint_bytes: bytes of the tensors that are stored, as read or as derived.
         assumptions: sentences on what was assumed for want of facts.
     """
@@ -109,6 +110,7 @@ class ModelFacts:
     tie_word_embeddings: bool = False
     runs_instead: str | None = None
     supports_pipeline: bool = True
+    brings_code: bool = False
     assumptions: tuple[str, ...] = ()
 
     @property
@@ -136,7 +138,9 @@ class FactsRefusal:
     Attributes:
         reason: CamelCase: `ConfigInvalid`, `UnknownArchitecture`.
         message: which field is wrong, what it holds, what to do.
+        architecture: first of config.json's `architectures`, where that is what is not known.
     """
 
     reason: str
     message: str
+    architecture: str = ""

@@ -20,6 +20,8 @@ DEFAULT_BLOCK_SIZE = 16
 _FLASHMLA = 64
 _FLASHINFER_MLA = 32
 _CUTLASS_MLA = 128
+# Attention on chosen blocks (MiniMax M3): models/minimax_m3, the size of such a block.
+_SPARSE_BLOCK = 128
 # The indexer's kernels, which sparse MLA shares its block with.
 _SPARSE_MLA = 64
 # FlashInfer's MLA kernels exist for these sizes of a query head's part without rotary embedding.
@@ -47,7 +49,8 @@ def kernel_block(facts: ModelFacts, gpu: Gpu, dtype: str) -> int:
     """Tokens in a block by the attention backend that vLLM picks on a GPU."""
     latent, family = facts.latent_attention, gpu.compute_capability[0]
     if latent is None:
-        return DEFAULT_BLOCK_SIZE
+        chooses = any(group.is_indexer for group in facts.attention)
+        return _SPARSE_BLOCK if chooses else DEFAULT_BLOCK_SIZE
     if latent.index_topk is not None:
         return _SPARSE_MLA
     if family == _DATA_CENTER_BLACKWELL:

@@ -10,7 +10,7 @@ from modelserving.models.facts import Module, Section, Split, Stage
 from modelserving.models.families.decoder import LARGEST_WIDTH, MOST_HEADS, read_shape
 from modelserving.models.families.dense import DenseDecoder, describe_dense
 from modelserving.models.families.family import Description, Family
-from modelserving.models.families.layers import norm
+from modelserving.models.families.layers import norm, replicated
 from modelserving.models.fields import Fields
 
 _BIASED = DenseDecoder(
@@ -106,7 +106,15 @@ def _big_code(config: Fields) -> Description:
     heads = 1 if config.flag("multi_query", True) else named.raw("num_attention_heads")
     mask = Module("model.bias", Split.REPLICATED, rows, (rows,), fixed_dtype="uint8")
     more = (_positions(named, _GPT2), Section(Stage.EVERY, (mask,), buffers=True))
-    return describe_dense(named.replaced({"num_key_value_heads": heads}), _GPT2, buffers=more)
+    held = named.replaced({"num_key_value_heads": heads})
+    shape = read_shape(held, _GPT2.defaults, head_dim_key=False)
+    width, inner = shape.hidden_size, shape.intermediate_size
+    # transformers has no plan of how to cut this class: what vLLM does not fuse itself stays whole.
+    mlp = (
+        replicated("model.layers.*.mlp.up_proj", width, inner, True),
+        replicated("model.layers.*.mlp.down_proj", inner, width, True),
+    )
+    return describe_dense(held, _GPT2, feed_forward=lambda index, root: mlp, buffers=more)
 
 
 def _gptj(config: Fields) -> Description:
