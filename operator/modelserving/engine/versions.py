@@ -10,13 +10,15 @@ logged starts; quantization and architectures are taken as in 0.8.5.
 import re
 from dataclasses import dataclass, replace
 
-from modelserving.engine.architectures import known_architectures
+from modelserving.engine.architectures import backend_architectures, known_architectures, known_model_types
 from modelserving.models.families.pooling import bases
 
 DEFAULT_ENGINE_VERSION = "0.32.0"
 
 _VERSION = re.compile(r"v?(\d{1,6})\.(\d{1,6})(?:\.(\d{1,6}))?(.*)", re.DOTALL)
 _LONGEST_SHOWN = 60
+# First version whose transformers' model types are written down.
+_MODEL_TYPES_SINCE = (0, 32, 0)
 # `--quantization` values that 0.32 knows (config/model.py, QuantizationMethods), plus ONLINE_QUANT_SHORTHAND_NAMES.
 _METHODS = frozenset(
     [
@@ -111,8 +113,12 @@ class EngineVersion:
 
         A bare decoder (`…Model`), or one that scores, runs in the class of the model that generates.
         """
-        known = known_architectures()
+        known = known_architectures() | backend_architectures()
         return architecture in known or any(base in known for base in bases(architecture))
+
+    def reads(self, model_type: str) -> bool:
+        """Whether this vLLM and its transformers have a config class for a model type; known for 0.32 and later."""
+        return self.number < _MODEL_TYPES_SINCE or not model_type or model_type in known_model_types()
 
 
 def _rows() -> tuple[EngineVersion, ...]:

@@ -63,6 +63,17 @@ class Fields:
         """Keys that are there and are texts."""
         return tuple(key for key in self._content if isinstance(key, str))
 
+    def renamed(self, names: Mapping[str, str]) -> "Fields":
+        """The same fields under other names too, given as (name asked for, name as written); what is there already counts."""
+        more = {
+            new: self._content[old] for new, old in names.items() if new not in self._content and old in self._content
+        }
+        return Fields({**self._content, **more}, self._path)
+
+    def replaced(self, values: Mapping[str, Any]) -> "Fields":
+        """The same with some fields set otherwise."""
+        return Fields({**self._content, **values}, self._path)
+
     def has(self, key: str) -> bool:
         """Whether the key is there, null or not."""
         return key in self._content

@@ -119,10 +119,10 @@ def _read(metadata: ModelMetadata) -> ModelFacts | FactsRefusal:
         tie_word_embeddings=described.tie_word_embeddings,
         runs_instead=described.runs_instead,
         supports_pipeline=described.supports_pipeline,
-        custom_code=config.has("auto_map"),
         unnamed_quantization=names_no_method(config),
         pooling=described.pooling,
         whole_prompt=described.whole_prompt,
+        brings_code=_brings_code(config),
         assumptions=assumptions,
     )
 
@@ -158,7 +158,14 @@ def _unknown(metadata: ModelMetadata, architecture: str) -> FactsRefusal:
         f"{metadata.model} has the architecture {show(architecture)}, which this operator cannot size from config.json "
         f"alone; {len(FAMILIES)} families it can, `modelserving` documents them. Give it the checkpoint with safetensors "
         "headers that it can read, or name another model.",
+        architecture,
     )
+
+
+def _brings_code(config: Fields) -> bool:
+    """Whether config.json names a config class beside it: transformers loads that where it is allowed to."""
+    auto = config.raw("auto_map")
+    return isinstance(auto, Mapping) and bool(auto.get("AutoConfig"))
 
 
 def _sections(
