@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from modelserving.cluster.capacity import shapes
-from modelserving.cluster.snapshot import ClusterSnapshot, NodeFacts, PodRequests
+from modelserving.cluster.snapshot import ClusterSnapshot, GpuDevice, NodeFacts, PodRequests
 from modelserving.engine.device import Gpu
 from modelserving.units import GIB
 
@@ -12,13 +12,12 @@ L40S = Gpu("NVIDIA-L40S", 44 * GIB, (8, 9))
 
 
 def node(name: str, gpu: Gpu | None = H100, count: int = 8) -> NodeFacts:
-    return NodeFacts(
-        name, gpu_resource="nvidia.com/gpu", gpu_count=count, gpu=gpu, cpu_millis=64_000, memory_bytes=512 * GIB
-    )
+    devices = (GpuDevice("nvidia.com/gpu", count, gpu),) if gpu is not None else ()
+    return NodeFacts(name, devices=devices, cpu_millis=64_000, memory_bytes=512 * GIB)
 
 
 def pod(node_name: str, gpus: int, owner: str = "", memory: int = 0) -> PodRequests:
-    return PodRequests("n", f"p-{node_name}-{gpus}-{owner}", node_name, owner, gpus, 0, memory)
+    return PodRequests("n", f"p-{node_name}-{gpus}-{owner}", node_name, owner, (("nvidia.com/gpu", gpus),), 0, memory)
 
 
 def test_nodes_with_one_product_make_one_shape() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from modelserving.cluster.eligibility import obstacle
-from modelserving.cluster.snapshot import NodeFacts, Taint
+from modelserving.cluster.snapshot import GpuDevice, NodeFacts, Taint
 
 NODE = NodeFacts("a", labels={"pool": "gpu", "rank": "7"})
 
@@ -20,7 +20,7 @@ def required(*expressions: dict[str, Any], fields: list[dict[str, Any]] | None =
     [
         (NodeFacts("a", ready=False), "not ready"),
         (NodeFacts("a", schedulable=False), "cordoned"),
-        (NodeFacts("a", problem="labels lie"), "labels lie"),
+        (NodeFacts("a", devices=(GpuDevice("nvidia.com/gpu", 8, problem="labels lie"),)), "labels lie"),
     ],
 )
 def test_a_node_that_takes_no_pods_says_why(node: NodeFacts, says: str) -> None:

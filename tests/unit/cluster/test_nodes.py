@@ -78,7 +78,10 @@ def test_a_known_product_without_memory_label_is_taken_by_its_name() -> None:
         ({"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3-SHARED"}, "shared"),
         ({"nvidia.com/gpu.replicas": "4"}, "shared"),
         ({"nvidia.com/gpu.sharing-strategy": "mps"}, "shared (mps)"),
-        ({"nvidia.com/gpu.product": "NVIDIA-A100-SXM4-40GB-MIG-1g.5gb", "nvidia.com/gpu.memory": "4864"}, "MIG"),
+        ({"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3-MIG-3g.40gb"}, "which no slice 3g.40gb has"),
+        ({"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3-MIG-INVALID"}, "names no MIG profile"),
+        ({"nvidia.com/mig.config.state": "rebooting"}, "being cut"),
+        ({"nvidia.com/gpu.count": "2"}, "allocatable nvidia.com/gpu is 8, but label nvidia.com/gpu.count says 2"),
         ({"nvidia.com/gpu.product": "X", "nvidia.com/gpu.compute.major": "?"}, "compute capability"),
     ],
 )
@@ -88,7 +91,18 @@ def test_labels_that_cannot_be_true_set_the_node_aside_with_a_sentence(change: d
     assert says in facts.problem
 
 
-@pytest.mark.parametrize(("count", "says"), [("-8", "-8"), ("lots", "no Kubernetes quantity"), ("10000", "10000")])
+@pytest.mark.parametrize(
+    ("count", "says"),
+    [
+        ("-8", "-8"),
+        ("lots", "no Kubernetes quantity"),
+        ("10000", "10000"),
+        ("9" * 30, "which no node has"),
+        ("1500m", "no whole number"),
+        ("1.5", "no whole number"),
+        (True, "no Kubernetes quantity"),
+    ],
+)
 def test_counts_that_cannot_be_true_set_the_node_aside(count: str, says: str) -> None:
     facts = node_facts(node(gpus=count))
     assert facts.gpu_count == 0
