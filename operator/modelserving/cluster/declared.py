@@ -13,6 +13,22 @@ from modelserving.units import MIB, parse_whole
 MOST_NODES = 1000
 
 
+class TaintFields(Protocol):
+    """What a taint of a declared shape says."""
+
+    @property
+    def key(self) -> str:
+        """Key."""
+
+    @property
+    def value(self) -> str:
+        """Value."""
+
+    @property
+    def effect(self) -> str:
+        """Effect."""
+
+
 class NodeShapeFields(Protocol):
     """What a declared shape says; `settings.NodeShape` is one, and so is a document of the command line."""
 
@@ -57,7 +73,7 @@ class NodeShapeFields(Protocol):
         """Labels the nodes will have, those of the GPU apart."""
 
     @property
-    def taints(self) -> Sequence[Mapping[str, str]]:
+    def taints(self) -> Sequence[TaintFields]:
         """Taints the nodes will have."""
 
     @property
@@ -108,7 +124,7 @@ def declared_shape(fields: NodeShapeFields) -> DeclaredShape:
     node = node_facts(
         {
             "metadata": {"name": "", "labels": {**labels, **fields.labels}},
-            "spec": {"taints": [dict(taint) for taint in fields.taints]},
+            "spec": {"taints": [{"key": t.key, "value": t.value, "effect": t.effect} for t in fields.taints]},
             "status": {"allocatable": allocatable},
         }
     )

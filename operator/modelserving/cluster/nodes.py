@@ -4,6 +4,7 @@ Total: whatever a node says, it is read, or set aside with a reason.
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from modelserving.cluster.facts import GpuDevice, NodeFacts, Taint
@@ -26,7 +27,7 @@ def node_facts(manifest: Mapping[str, Any]) -> NodeFacts:
         taints=taints_of(spec.get("taints")),
         ready=_is_ready(status.get("conditions")),
         schedulable=spec.get("unschedulable") is not True,
-        devices=devices_of(allocatable, labels),
+        devices=_shared(devices_of(allocatable, labels)),
         cpu_millis=_amount(allocatable.get("cpu"), parse_millis) or 0,
         memory_bytes=_amount(allocatable.get("memory"), parse_whole) or 0,
         ephemeral_bytes=_amount(allocatable.get("ephemeral-storage"), parse_whole),
@@ -43,6 +44,12 @@ def devices_of(allocatable: Mapping[str, Any], labels: Mapping[str, str]) -> tup
     """Read every kind of GPU that a node offers: whole ones first, then by the name of their resource."""
     found = [*nvidia_devices(allocatable, labels), *foreign_devices(allocatable, labels)]
     return tuple(sorted(found, key=lambda device: (device.resource != GPU_RESOURCE, device.resource)))
+
+
+@lru_cache(maxsize=4096)
+def _shared(devices: tuple[GpuDevice, ...]) -> tuple[GpuDevice, ...]:
+    """One value for all nodes that offer the same: a cluster has few kinds, and they are compared at every change."""
+    return devices
 
 
 def taints_of(written: Any) -> tuple[Taint, ...]:

@@ -134,7 +134,7 @@ class Pools:
             taken: what all pods together take now, of each node of which they take something else than before.
         """
         all_taken = {**self.taken, **taken}
-        kinds = dict(self.kinds)
+        kinds = dict(self.kinds) if nodes else {}
         changes: dict[_Kind, dict[str, PoolNode | None]] = {}
         for name, node in nodes.items():
             before = self.kinds.get(name)
@@ -143,7 +143,10 @@ class Pools:
                 del kinds[name]
             if node is not None and node.usable_devices:
                 kind = (node.devices, node.taints, node.ready, node.schedulable)
-                changes.setdefault(kind, {})[name] = PoolNode.of(node, all_taken.get(name, _NOTHING))
+                alike = changes.get(kind)
+                if alike is None:
+                    alike = changes[kind] = {}
+                alike[name] = PoolNode.of(node, all_taken.get(name, _NOTHING))
                 kinds[name] = kind
         for name, total in taken.items():
             known = self.kinds.get(name)
@@ -159,7 +162,7 @@ class Pools:
                 pools.pop(kind, None)
         for name in [name for name, total in taken.items() if total.pods <= 0]:
             del all_taken[name]
-        return Pools(pools, kinds, all_taken)
+        return Pools(pools, kinds if nodes else self.kinds, all_taken)
 
     def parts(self, labels: frozenset[str], without: Mapping[str, Taken]) -> Iterable[Pool]:
         """List the pools, cut so that nodes of each agree in these labels, and as if certain pods were not there."""

@@ -61,7 +61,7 @@ def test_a_folder_of_nodes_is_read(tmp_path: Path) -> None:
 FAULTS = {
     "another kind": (
         [NODE, {"kind": "Service", "metadata": {"name": "s"}}],
-        r"document 2 \(Service s\): is Service, expected are Node and Pod",
+        r"document 2 \(Service s\): is Service, expected are Node, Pod, ResourceQuota",
     ),
     "no kind": ([{"metadata": {"name": "s"}}], "is an object without kind"),
     "no node": ([POD], "holds no Node; make one with `kubectl get nodes,pods"),
