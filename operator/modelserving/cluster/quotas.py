@@ -186,20 +186,22 @@ def _meets(scope: Scope, need: PodNeed, priority_class: str) -> bool:
 
 
 def _scopes(spec: Mapping[str, Any]) -> tuple[Scope, ...]:
-    names, selector = spec.get("scopes"), _mapping(spec.get("scopeSelector")).get("matchExpressions")
-    plain = [Scope(str(name)) for name in names] if isinstance(names, list) else []
-    stated = [_mapping(entry) for entry in selector] if isinstance(selector, list) else []
+    stated = [_mapping(entry) for entry in _list(_mapping(spec.get("scopeSelector")).get("matchExpressions"))]
     return (
-        *plain,
+        *(Scope(str(name)) for name in _list(spec.get("scopes"))),
         *(
             Scope(
                 str(entry.get("scopeName", "")),
                 str(entry.get("operator", "Exists")),
-                tuple(str(value) for value in entry.get("values") or () if isinstance(entry.get("values"), list)),
+                tuple(str(value) for value in _list(entry.get("values"))),
             )
             for entry in stated
         ),
     )
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _parsed(name: str, written: Any) -> int | None:

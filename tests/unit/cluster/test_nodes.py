@@ -1,8 +1,10 @@
 """Nodes are read, or set aside with a reason; whatever they say."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -117,6 +119,28 @@ def test_an_unknown_product_without_memory_label_is_set_aside() -> None:
 def test_a_node_without_gpus_has_no_problem() -> None:
     facts = node_facts(node({}, gpus=None))
     assert (facts.gpu_count, facts.gpu, facts.problem, facts.gpu_resource) == (0, None, "", "")
+
+
+def test_disk_and_pods_are_read_where_the_node_tells_of_them() -> None:
+    manifest = node()
+    assert (node_facts(manifest).ephemeral_bytes, node_facts(manifest).pods) == (None, None)
+    manifest["status"]["allocatable"] |= {"ephemeral-storage": "900Gi", "pods": "110"}
+    assert (node_facts(manifest).ephemeral_bytes, node_facts(manifest).pods) == (900 * GIB, 110)
+    manifest["status"]["allocatable"] |= {"ephemeral-storage": "much", "pods": -1}
+    assert (node_facts(manifest).ephemeral_bytes, node_facts(manifest).pods) == (0, 0)
+
+
+NODE_SETS = Path(__file__).parents[3] / "deploy" / "local" / "nodes"
+
+
+@pytest.mark.parametrize("file", sorted(NODE_SETS.glob("*.yaml")), ids=lambda file: file.stem)
+def test_node_sets_hold_nodes_as_their_labels_say(file: Path) -> None:
+    for manifest in yaml.safe_load_all(file.read_text()):
+        facts = node_facts(manifest)
+        foreign = any(device.resource.startswith("amd.com/") for device in facts.devices)
+        assert bool(facts.problem) is foreign
+        assert facts.ephemeral_bytes
+        assert all(device.selector for device in facts.usable_devices)
 
 
 def test_taints_readiness_and_cordon_are_read() -> None:
