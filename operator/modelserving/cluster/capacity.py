@@ -85,6 +85,24 @@ class NodeShape:
         """Count replicas of `gpus` GPUs and `memory_bytes` host memory each that free resources hold now."""
         return self.replicas_for(PodNeed(gpus, memory_bytes=memory_bytes))
 
+    def scarce(self, need: PodNeed, replicas: int) -> tuple[str, ...]:
+        """Name what keeps so many pods from starting now, each for a sentence; empty if nothing does.
+
+        GPUs alone where there are too few of them. Otherwise each amount that runs short beside the GPUs; all that are asked for where
+        only together they do.
+        """
+        if self.replicas_for(need) >= replicas:
+            return ()
+        if self.replicas_for(PodNeed(need.gpus)) < replicas:
+            return ("GPUs",)
+        each = {
+            "CPU": PodNeed(need.gpus, cpu_millis=need.cpu_millis),
+            "host memory": PodNeed(need.gpus, memory_bytes=need.memory_bytes),
+            "local storage": PodNeed(need.gpus, ephemeral_bytes=need.ephemeral_bytes),
+        }
+        short = tuple(name for name, part in each.items() if self.replicas_for(part) < replicas)
+        return short or tuple(name for name, part in each.items() if part != PodNeed(need.gpus))
+
     def replicas_at_most(self, gpus: int) -> int:
         """Count replicas of `gpus` GPUs that these nodes would hold if nothing else ran there."""
         return sum(group.count * (group.least.capacity // gpus) for group in self.groups)
@@ -172,7 +190,7 @@ def _existing(pools: Pools, shape: DeclaredShape) -> int:
     return sum(
         len(pool.nodes)
         for pool in pools.parts(frozenset(shape.labels), {})
-        if pool.sample.gpus(product) and shape.labels.items() <= pool.sample.labels.items()
+        if product in pool.sample.products and shape.labels.items() <= pool.sample.labels.items()
     )
 
 

@@ -97,6 +97,11 @@ class NodeFacts:
         """Extended resource of its first kind, empty where it has no GPUs."""
         return next((device.resource for device in self.usable_devices or self.devices), "")
 
+    @property
+    def products(self) -> frozenset[str]:
+        """GPU products that can be counted on."""
+        return frozenset(device.gpu.product for device in self.usable_devices if device.gpu is not None)
+
     def gpus(self, product: str) -> int:
         """Count devices of a product that can be counted on."""
         return sum(d.count for d in self.usable_devices if d.gpu is not None and d.gpu.product == product)

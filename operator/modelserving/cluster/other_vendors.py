@@ -23,7 +23,8 @@ _AMD_PRODUCT = re.compile(r"(?:AMD[_ -])?(?:INSTINCT[_ -])?(MI[0-9]{2,3}[A-Z]{0,
 _VRAM = re.compile(r"([0-9]{1,4})G")
 INTEL_PRODUCT_LABEL = "gpu.intel.com/product"
 
-# PCI device ids, where the labeller names no product: _ROCM_DEVICE_ID_NAME_MAP of vllm/platforms/rocm.py, vLLM 0.32.
+# PCI device ids, where the labeller names no product: _ROCM_DEVICE_ID_NAME_MAP of vllm/platforms/rocm.py, and AMDGPUAcceleratorManager
+# of Ray for the MI350 series.
 AMD_DEVICE_IDS = {
     "74a0": "MI300A",
     "74a1": "MI300X",
@@ -32,6 +33,8 @@ AMD_DEVICE_IDS = {
     "74a2": "MI308X",
     "74a5": "MI325X",
     "74b9": "MI325X",
+    "75a0": "MI350X",
+    "75a3": "MI355X",
 }
 # GiB of memory on the data sheet, for a person to recognise the GPU by. AMD: "AMD GPU specifications" of the ROCm documentation.
 # vLLM logs 191.45 to 191.69 GiB on an MI300X. Intel: specifications of the Data Center GPU Max and Flex series.

@@ -90,7 +90,7 @@ def described(node: NodeFacts, slices: Iterable[NodeSlice]) -> NodeFacts:
         what = ", ".join(sorted({device.product for device in devices}))
         problem = (
             f"its GPUs ({len(devices)} × {what}) are given out by DRA alone, and the pods ask for {GPU_RESOURCE}: "
-            "run the device plugin, or map the DeviceClass to that resource"
+            "run NVIDIA's device plugin on it"
         )
         read = (*read, GpuDevice(GPU_RESOURCE, problem=problem))
     return replace(node, devices=read)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,6 +69,12 @@ def test_where_nodes_of_a_product_differ_in_memory_the_least_counts() -> None:
     assert shape.replicas_at_most(2) == 9
 
 
+def test_a_pool_none_of_whose_nodes_is_eligible_is_no_shape() -> None:
+    snapshot = ClusterSnapshot((node("a"), node("b", L40S)))
+    assert [shape.gpu for shape in shapes(snapshot, lambda n: "no" if n.gpu == H100 else "")] == [L40S]
+    assert shapes(snapshot, lambda _: "no") == ()
+
+
 def test_nodes_with_an_obstacle_are_left_out() -> None:
     snapshot = ClusterSnapshot((node("a"), replace(node("b"), ready=False)))
     (shape,) = shapes(snapshot, lambda n: "" if n.ready else "not ready")
@@ -93,6 +100,27 @@ def test_cpu_disk_and_the_number_of_pods_bound_what_fits() -> None:
     assert shape.replicas_for(PodNeed(1)) == 2
     assert shape.replicas_for(PodNeed(1, cpu_millis=40_000)) == 1
     assert shape.replicas_for(PodNeed(1, ephemeral_bytes=60 * GIB)) == 1
+
+
+SCARCE = {
+    "nothing": (PodNeed(4, 1000, GIB, GIB), 2, ()),
+    "GPUs, whatever else": (PodNeed(5, cpu_millis=10**9), 2, ("GPUs",)),
+    "CPU": (PodNeed(4, 40_000, GIB), 2, ("CPU",)),
+    "host memory and disk": (PodNeed(4, 1, 300 * GIB, 60 * GIB), 2, ("host memory", "local storage")),
+}
+
+
+@pytest.mark.parametrize(("need", "replicas", "names"), SCARCE.values(), ids=SCARCE)
+def test_what_runs_short_is_named(need: PodNeed, replicas: int, names: tuple[str, ...]) -> None:
+    (shape,) = shapes(ClusterSnapshot((replace(node("a"), ephemeral_bytes=100 * GIB),)), lambda _: "")
+    assert shape.scarce(need, replicas) == names
+
+
+def test_amounts_that_run_short_only_together_are_all_named() -> None:
+    much_cpu = replace(node("a", count=1), memory_bytes=GIB)
+    much_memory = replace(node("b", count=1), cpu_millis=1)
+    (shape,) = shapes(ClusterSnapshot((much_cpu, much_memory)), lambda _: "")
+    assert shape.scarce(PodNeed(1, cpu_millis=2, memory_bytes=2 * GIB), 1) == ("CPU", "host memory")
 
 
 def test_an_amount_that_a_node_does_not_state_bounds_nothing() -> None:

@@ -80,6 +80,11 @@ def test_as_many_nodes_as_may_be_made_are_free() -> None:
     assert without_limit.replicas_at_most(8) == MOST_NODES
 
 
+def test_local_storage_bounds_what_fits_where_it_is_declared() -> None:
+    (shape,) = found(declared(ephemeralStorage="100Gi", maxNodes=1))
+    assert shape.replicas_for(PodNeed(1, ephemeral_bytes=60 * GIB)) == 1
+
+
 def test_nodes_of_the_shape_that_exist_count_against_its_limit() -> None:
     def existing(name: str, pool: str) -> NodeFacts:
         labels = {"pool": pool, "nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"}

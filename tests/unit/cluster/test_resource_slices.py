@@ -106,6 +106,15 @@ def test_slices_of_other_nodes_and_older_generations_do_not_count() -> None:
     assert known.gpu.product == "NVIDIA-H100-80GB-HBM3"
 
 
+def test_other_devices_of_the_driver_and_amounts_that_are_none_are_passed_over() -> None:
+    found = node_slice(manifest(device("vfio"), device("mig"), device(memory="much"), {"name": "empty"}))
+    assert found is not None
+    assert found.devices == (SliceDevice("", "NVIDIA-H100-80GB-HBM3", 0, (9, 0)),)
+    known = described(node(nvidia_com__gpu="8"), [found])
+    assert known.gpu is not None
+    assert known.gpu.memory_total_bytes / GIB == pytest.approx(79.18, abs=0.001)
+
+
 def test_gpus_of_several_products_are_not_told_apart() -> None:
     other = device()
     other["attributes"]["productName"] = {"string": "NVIDIA L40S"}
@@ -116,7 +125,7 @@ def test_gpus_that_only_dra_gives_out_are_set_aside_with_a_way_out() -> None:
     known = described(node(), slices(manifest(device(), device())))
     assert known.gpu is None
     assert "2 × NVIDIA-H100-80GB-HBM3" in known.problem
-    assert "run the device plugin" in known.problem
+    assert "run NVIDIA's device plugin" in known.problem
 
 
 json_values = st.recursive(
