@@ -55,7 +55,9 @@ class NodeShape:
     @property
     def nodes(self) -> tuple[FreeNode, ...]:
         """What is free on each node, by name: for messages; counting goes by `groups`."""
-        return tuple(sorted((node for group in self.groups for node in group.members), key=lambda node: node.name))
+        return tuple(
+            sorted((node for group in self.groups for node in group.members.values()), key=lambda node: node.name)
+        )
 
     @property
     def gpus_free(self) -> int:
@@ -168,7 +170,7 @@ def _shape(parts: list[tuple[Pool, int]], prices: Mapping[str, float]) -> NodeSh
         gpu_resource=first.resource,
         gpus_per_node=max(device.count for device in devices),
         host_memory_bytes=max(pool.most_memory_bytes for pool, _ in parts),
-        groups=tuple(group for pool, index in parts for group in pool.groups[index]),
+        groups=tuple(group for pool, index in parts for _, group in sorted(pool.groups[index].items())),
         interconnect=first.interconnect,
         is_slice=first.is_slice,
         selector=first.selector,
@@ -203,7 +205,7 @@ def _declared(shape: DeclaredShape, device: GpuDevice, nodes: int, prices: Mappi
         gpu_resource=device.resource,
         gpus_per_node=device.count,
         host_memory_bytes=shape.node.memory_bytes,
-        groups=(FreeGroup(nodes, free, ()),),
+        groups=(FreeGroup(nodes, free, {}),),
         interconnect=device.interconnect,
         is_slice=device.is_slice,
         selector=device.selector,

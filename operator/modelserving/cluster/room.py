@@ -1,6 +1,6 @@
 """What a pod needs, what pods take, and how often the need fits into what a node has left."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from modelserving.cluster.facts import PodRequests
@@ -121,13 +121,13 @@ class FreeGroup:
 
     Attributes:
         count: how many nodes.
-        least: for each amount, what the node with the least of it has.
-        members: the nodes; empty where none exists yet and all are as `least`.
+        least: no node has less of any amount; the devices are those of every node.
+        members: the nodes by name; empty where none exists yet and all are as `least`.
     """
 
     count: int
     least: FreeNode
-    members: tuple[FreeNode, ...]
+    members: Mapping[str, FreeNode]
 
     def replicas(self, need: PodNeed) -> int:
         """Count pods with this need that fit."""
@@ -137,25 +137,50 @@ class FreeGroup:
         sure = self.least.replicas(need)
         if sure >= by_gpus or not self.members:
             return sure * self.count
-        return sum(node.replicas(need) for node in self.members)
+        return sum(node.replicas(need) for node in self.members.values())
 
 
-def grouped(nodes: Iterable[FreeNode]) -> tuple[FreeGroup, ...]:
-    """Put nodes together that have as many devices, and as many free; the fullest first."""
-    alike: dict[tuple[int, int], list[FreeNode]] = {}
+# (free, allocatable) devices -> the nodes that have them.
+FreeGroups = Mapping[tuple[int, int], FreeGroup]
+
+
+def grouped(nodes: Iterable[FreeNode]) -> FreeGroups:
+    """Put nodes together that have as many devices, and as many free."""
+    alike: dict[tuple[int, int], dict[str, FreeNode]] = {}
     for node in nodes:
-        alike.setdefault((node.gpus, node.capacity), []).append(node)
-    return tuple(_group(gpus, capacity, members) for (gpus, capacity), members in sorted(alike.items()))
+        alike.setdefault((node.gpus, node.capacity), {})[node.name] = node
+    return {key: FreeGroup(len(members), _least(members.values()), members) for key, members in alike.items()}
 
 
-def _group(gpus: int, capacity: int, members: list[FreeNode]) -> FreeGroup:
-    least = FreeNode(
+def regrouped(groups: FreeGroups, gone: Iterable[FreeNode], come: Iterable[FreeNode]) -> FreeGroups:
+    """Groups after a few nodes changed, at the cost of those. What is least stays a bound when the node that had it has gone."""
+    members: dict[tuple[int, int], dict[str, FreeNode]] = {}
+    least = {key: group.least for key, group in groups.items()}
+
+    def of(node: FreeNode) -> dict[str, FreeNode]:
+        key = (node.gpus, node.capacity)
+        if key not in members:
+            members[key] = dict(groups[key].members) if key in groups else {}
+        return members[key]
+
+    for node in gone:
+        del of(node)[node.name]
+    for node in come:
+        of(node)[node.name] = node
+        key = (node.gpus, node.capacity)
+        least[key] = _least((node, least[key])) if key in least else _least((node,))
+    changed = {key: FreeGroup(len(inside), least[key], inside) for key, inside in members.items()}
+    return {key: group for key, group in {**groups, **changed}.items() if group.count}
+
+
+def _least(nodes: Collection[FreeNode]) -> FreeNode:
+    one = next(iter(nodes))
+    return FreeNode(
         "",
-        capacity,
-        gpus,
-        min([node.cpu_millis for node in members]),
-        min([node.memory_bytes for node in members]),
-        min([node.ephemeral_bytes for node in members]),
-        min([node.pods for node in members]),
+        one.capacity,
+        one.gpus,
+        min([node.cpu_millis for node in nodes]),
+        min([node.memory_bytes for node in nodes]),
+        min([node.ephemeral_bytes for node in nodes]),
+        min([node.pods for node in nodes]),
     )
-    return FreeGroup(len(members), least, tuple(members))

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelserving.cluster.facts import GpuDevice, NodeFacts, PodRequests
-from modelserving.cluster.pools import NODE_NAME, Pools
+from modelserving.cluster.pools import MOST_STEPS, NODE_NAME, Pools
 from modelserving.cluster.room import Taken, taken_by
 from modelserving.engine.device import Gpu
 from modelserving.units import GIB
@@ -42,7 +42,7 @@ def test_pools_that_a_change_does_not_concern_stay_the_same_objects() -> None:
     ours, theirs = list(before.pools.values()), list(after.pools.values())
     assert theirs[0] is not ours[0]
     assert theirs[1] is ours[1]
-    assert theirs[0].groups[0][0].least.gpus == 7
+    assert theirs[0].groups[0].keys() == {(7, 8)}
 
 
 def test_what_pods_take_of_a_node_counts_although_it_was_known_before_the_node() -> None:
@@ -76,6 +76,35 @@ def test_pools_kept_up_to_date_are_those_made_anew(
         assert kept.kinds == anew.kinds
         assert kept.taken == anew.taken
         assert kept.pools == anew.pools
+        for labels in (frozenset[str](), frozenset({"pool"}), frozenset({NODE_NAME})):
+            assert parts(kept, labels, taken) == parts(anew, labels, taken)
+
+
+def parts(pools: Pools, labels: frozenset[str], without: dict[str, Taken]) -> object:
+    """What planning sees, in an order of its own."""
+    return [
+        sorted(
+            (
+                (
+                    sorted(pool.nodes),
+                    pool.most_memory_bytes,
+                    [{key: g.members for key, g in e.items()} for e in pool.groups],
+                )
+                for pool in pools.parts(labels, gone)
+            ),
+            key=lambda part: part[0],
+        )
+        for gone in ({}, without)
+    ]
+
+
+def test_after_many_changes_a_pool_looks_at_its_nodes_again() -> None:
+    pools = Pools.of([node("a"), node("b")], [])
+    for count in range(MOST_STEPS + 2):
+        pools = pools.updated({}, {"a": Taken(cpu_millis=count, pods=1)})
+    (pool,) = pools.pools.values()
+    assert pool.derived is None or pool.derived.steps < MOST_STEPS
+    assert pool.groups[0][8, 8].members["a"].cpu_millis == 100 - MOST_STEPS - 1
 
 
 def _named(name: str, facts: NodeFacts) -> NodeFacts:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelserving.cluster.facts import PodRequests
-from modelserving.cluster.room import FreeGroup, FreeNode, PodNeed, Taken, grouped, taken_by
+from modelserving.cluster.room import FreeGroup, FreeNode, PodNeed, Taken, grouped, regrouped, taken_by
 from modelserving.units import GIB
 
 NODE = FreeNode("a", 8, 6, 32_000, 200 * GIB, 100 * GIB, 10)
@@ -41,15 +41,30 @@ free_nodes = st.builds(FreeNode, st.text(max_size=3), st.just(8), st.integers(0,
 needs = st.builds(PodNeed, st.integers(1, 8), *[st.integers(0, 40)] * 3)
 
 
-@given(st.lists(free_nodes, max_size=12), needs)
+named = st.lists(free_nodes, max_size=12, unique_by=lambda node: node.name)
+
+
+@given(named, needs)
 def test_groups_count_what_their_nodes_count(nodes: list[FreeNode], need: PodNeed) -> None:
-    groups = grouped(nodes)
+    groups = grouped(nodes).values()
     assert sum(group.replicas(need) for group in groups) == sum(node.replicas(need) for node in nodes)
     assert sum(group.count for group in groups) == len(nodes)
 
 
+@given(named, named, needs)
+def test_groups_after_a_change_count_what_groups_made_anew_count(
+    before: list[FreeNode], come: list[FreeNode], need: PodNeed
+) -> None:
+    names = {node.name for node in come}
+    after = {node.name: node for node in [*before, *come]}
+    found = regrouped(grouped(before), [node for node in before if node.name in names], come)
+    anew = grouped(after.values())
+    assert {key: group.members for key, group in found.items()} == {key: g.members for key, g in anew.items()}
+    assert sum(g.replicas(need) for g in found.values()) == sum(g.replicas(need) for g in anew.values())
+
+
 def test_nodes_that_do_not_exist_yet_are_all_as_the_least() -> None:
-    assert FreeGroup(5, NODE, ()).replicas(PodNeed(2)) == 15
+    assert FreeGroup(5, NODE, {}).replicas(PodNeed(2)) == 15
 
 
 pods = st.builds(
