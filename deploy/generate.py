@@ -67,9 +67,10 @@ def reference() -> str:
 
 def settings_schema() -> dict[str, Any]:
     """Return the JSON schema of the chart's `settings`."""
+    schema = Settings.model_json_schema()
     properties = {
-        to_camel(name): {keyword: value for keyword, value in field.items() if keyword != "title"}
-        for name, field in Settings.model_json_schema()["properties"].items()
+        to_camel(name): _standing_alone(field, schema.get("$defs", {}))
+        for name, field in schema["properties"].items()
         if name not in SET_BY_CHART
     }
     properties["httpPort"]["minimum"] = 1  # the pod states the port, so it cannot be any free one
@@ -78,6 +79,22 @@ def settings_schema() -> dict[str, Any]:
         "description": "Settings of the operator; what is left out keeps the operator's own default.",
         "additionalProperties": False,
         "properties": properties,
+    }
+
+
+def _standing_alone(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """Return a schema without titles, with what it refers to put in its place."""
+    if isinstance(schema, list):
+        return [_standing_alone(part, definitions) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _standing_alone(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    # A property may be called `title` too: then it is a schema, and no text.
+    return {
+        keyword: _standing_alone(value, definitions)
+        for keyword, value in schema.items()
+        if keyword != "title" or not isinstance(value, str)
     }
 
 

@@ -49,7 +49,8 @@ def cluster(*nodes: NodeFacts, pods: tuple[PodRequests, ...] = ()) -> ClusterSna
 
 def busy(node_name: str, gpus: int, owner: str = "", memory_bytes: int = 0) -> PodRequests:
     """A bound pod that takes GPUs."""
-    return PodRequests("other", f"busy-{node_name}-{gpus}", node_name, owner, gpus, 0, memory_bytes)
+    devices = (("nvidia.com/gpu", gpus),)
+    return PodRequests("other", f"busy-{node_name}-{gpus}", node_name, owner, devices, 0, memory_bytes)
 
 
 @cache

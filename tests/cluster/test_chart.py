@@ -13,6 +13,7 @@ import yaml
 
 from localcluster import LocalCluster, helm
 from modelserving.api.modelserving import GROUP, PLURAL
+from modelserving.app.environment import read_settings
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "modelserving"
@@ -100,10 +101,31 @@ def test_settings_become_environment_variables(template: Callable[..., list[dict
         ("settings.logFormat=xml", "logFormat"),
         ("replica=2", "replica"),
         ("rbac.create=maybe", "create"),
+        ("settings.nodeShapes[0].gpus=0", "gpuProduct"),
+        ("settings.gpuPrices.NVIDIA-L40S=0", "gpuPrices"),
     ],
 )
 def test_values_that_mean_nothing_are_refused(run_helm: Helm, option: str, complaint: str) -> None:
     assert complaint in run_helm("template", RELEASE, str(CHART), "--set", option, fails=True)
+
+
+VALUES_WITH_SHAPES = """\
+settings:
+  nodeShapes:
+    - {name: spot, gpuProduct: NVIDIA-L40S, gpus: 4, cpu: 48, memory: 180Gi, taints: [{key: spot}], maxNodes: 4}
+  gpuPrices: {NVIDIA-L40S: 1.1}
+"""
+
+
+def test_declared_shapes_reach_the_operator_as_it_reads_them(
+    template: Callable[..., list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text(VALUES_WITH_SHAPES, encoding="utf-8")
+    (container,) = of_kind(template("--values", str(values)), "Deployment")["spec"]["template"]["spec"]["containers"]
+    found = read_settings({item["name"]: item["value"] for item in container["env"] if "value" in item})
+    assert [(shape.name, shape.cpu, shape.taints[0].key) for shape in found.node_shapes] == [("spot", "48", "spot")]
+    assert found.gpu_prices == {"NVIDIA-L40S": 1.1}
 
 
 def test_parts_can_be_left_out_and_added(template: Callable[..., list[dict[str, Any]]]) -> None:

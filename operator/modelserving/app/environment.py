@@ -46,8 +46,12 @@ def own_identity(settings: Settings) -> str:
 
 def _sentence(detail: dict[str, object]) -> str:
     location = detail["loc"]
-    name = str(location[0]) if isinstance(location, tuple) and location else ""
-    variable = ENVIRONMENT_PREFIX + name.upper()
-    if detail["type"] == "extra_forbidden":
+    name, *path = location if isinstance(location, tuple) and location else ("",)
+    variable = ENVIRONMENT_PREFIX + str(name).upper() + "".join(_step(part) for part in path)
+    if detail["type"] == "extra_forbidden" and not path:
         return f"{variable}: there is no such setting"
     return f"{variable}: {detail['msg']}; got {detail['input']!r}"
+
+
+def _step(part: object) -> str:
+    return f"[{part}]" if isinstance(part, int) else f".{part}"

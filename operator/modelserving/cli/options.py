@@ -44,7 +44,8 @@ def planning_options(command: Command) -> Command:
             "--nodes",
             multiple=True,
             metavar="FILE|DIR",
-            help="Nodes, and the pods that run on them: the output of `kubectl get nodes,pods -A -o yaml`. "
+            help="Nodes, and what bounds them: the output of `kubectl get nodes,pods,resourcequotas,resourceslices -A -o yaml`; "
+            "values of the chart with settings.nodeShapes. "
             "Left out: one empty node of each well-known kind.",
         ),
         click.option("--offline", is_flag=True, help="Ask no Hub; the bundled catalogue knows well-known models."),

@@ -3,31 +3,20 @@
 A shape is a GPU product, since a pod asks for a product and the scheduler may put it on any node that has it.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from modelserving.cluster.snapshot import ClusterSnapshot, NodeFacts
+from modelserving.cluster.declared import DeclaredShape
+from modelserving.cluster.facts import GpuDevice, NodeFacts
+from modelserving.cluster.interconnect import Interconnect
+from modelserving.cluster.pools import Pool, PoolNode, Pools
+from modelserving.cluster.room import FreeGroup, FreeNode, PodNeed, Taken, taken_by
+from modelserving.cluster.snapshot import ClusterSnapshot
 from modelserving.engine.device import Gpu
 
-
-@dataclass(frozen=True, slots=True)
-class FreeNode:
-    """What one node still has.
-
-    Attributes:
-        name: node's name.
-        capacity: allocatable GPUs.
-        gpus: free GPUs.
-        cpu_millis: free CPU.
-        memory_bytes: free host memory.
-    """
-
-    name: str
-    capacity: int
-    gpus: int
-    cpu_millis: int
-    memory_bytes: int
+# Slices of a GPU cannot reach each other (NVIDIA's MIG user guide: no peer-to-peer, over NVLink or PCIe), CUDA shows a process one of
+# them, and NCCL's support is experimental (NVIDIA/nccl#1716): a pod is planned onto one.
+MOST_SLICES_PER_POD = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,51 +28,153 @@ class NodeShape:
         gpu_resource: extended resource that counts it.
         gpus_per_node: allocatable GPUs of the largest node.
         host_memory_bytes: allocatable host memory of the node with the most.
-        nodes: what is free on each, by name.
+        groups: the nodes, by what is free on them.
+        interconnect: how GPUs of one node reach each other.
+        is_slice: whether a GPU is a MIG slice.
+        selector: node labels that the pods have to ask for to get this product.
+        price_per_gpu_hour: price of one GPU for one hour; None where none is declared.
+        declared: name of the declared shape, where the nodes do not exist yet; empty where they do.
     """
 
     gpu: Gpu
     gpu_resource: str
     gpus_per_node: int
     host_memory_bytes: int
-    nodes: tuple[FreeNode, ...]
+    groups: tuple[FreeGroup, ...]
+    interconnect: Interconnect = Interconnect.PCIE
+    is_slice: bool = False
+    selector: tuple[tuple[str, str], ...] = ()
+    price_per_gpu_hour: float | None = None
+    declared: str = ""
+
+    @property
+    def max_devices_per_pod(self) -> int:
+        """Most devices that one pod can make use of."""
+        return min(MOST_SLICES_PER_POD, self.gpus_per_node) if self.is_slice else self.gpus_per_node
+
+    @property
+    def nodes(self) -> tuple[FreeNode, ...]:
+        """What is free on each node, by name: for messages; counting goes by `groups`."""
+        return tuple(
+            sorted((node for group in self.groups for node in group.members.values()), key=lambda node: node.name)
+        )
+
+    @property
+    def gpus_free(self) -> int:
+        """Free GPUs of all nodes."""
+        return sum(group.count * group.least.gpus for group in self.groups)
+
+    @property
+    def gpus_in_all(self) -> int:
+        """Allocatable GPUs of all nodes."""
+        return sum(group.count * group.least.capacity for group in self.groups)
+
+    @property
+    def most_free_on_a_node(self) -> int:
+        """Free GPUs of the node with the most."""
+        return max((group.least.gpus for group in self.groups), default=0)
+
+    def left_at_best(self, gpus: int) -> int:
+        """GPUs left on the node that a pod fits best; those of a whole node where it fits none now."""
+        left = [group.least.gpus - gpus for group in self.groups if group.least.gpus >= gpus]
+        return min(left, default=self.gpus_per_node)
+
+    def replicas_for(self, need: PodNeed) -> int:
+        """Count pods with this need that free resources hold now."""
+        return sum(group.replicas(need) for group in self.groups)
 
     def replicas_free(self, gpus: int, memory_bytes: int = 0) -> int:
         """Count replicas of `gpus` GPUs and `memory_bytes` host memory each that free resources hold now."""
-        return sum(_fitting(node.gpus, gpus, node.memory_bytes, memory_bytes) for node in self.nodes)
+        return self.replicas_for(PodNeed(gpus, memory_bytes=memory_bytes))
+
+    def scarce(self, need: PodNeed, replicas: int) -> tuple[str, ...]:
+        """Name what keeps so many pods from starting now, each for a sentence; empty if nothing does.
+
+        GPUs alone where there are too few of them. Otherwise each amount that runs short beside the GPUs; all that are asked for where
+        only together they do.
+        """
+        if self.replicas_for(need) >= replicas:
+            return ()
+        if self.replicas_for(PodNeed(need.gpus)) < replicas:
+            return ("GPUs",)
+        each = {
+            "CPU": PodNeed(need.gpus, cpu_millis=need.cpu_millis),
+            "host memory": PodNeed(need.gpus, memory_bytes=need.memory_bytes),
+            "local storage": PodNeed(need.gpus, ephemeral_bytes=need.ephemeral_bytes),
+        }
+        short = tuple(name for name, part in each.items() if self.replicas_for(part) < replicas)
+        return short or tuple(name for name, part in each.items() if part != PodNeed(need.gpus))
 
     def replicas_at_most(self, gpus: int) -> int:
         """Count replicas of `gpus` GPUs that these nodes would hold if nothing else ran there."""
-        return sum(node.capacity // gpus for node in self.nodes)
+        return sum(group.count * (group.least.capacity // gpus) for group in self.groups)
 
 
-def _fitting(free_gpus: int, gpus: int, free_memory: int, memory: int) -> int:
-    by_gpus = free_gpus // gpus
-    return min(by_gpus, max(0, free_memory) // memory) if memory else by_gpus
-
-
-def shapes(snapshot: ClusterSnapshot, obstacle: Callable[[NodeFacts], str], without: str = "") -> tuple[NodeShape, ...]:
+def shapes(
+    snapshot: ClusterSnapshot,
+    obstacle: Callable[[NodeFacts], str],
+    without: str = "",
+    labels: frozenset[str] | None = None,
+) -> tuple[NodeShape, ...]:
     """Group the nodes that have GPUs and no obstacle by product, with what pods leave free.
 
     Args:
         snapshot: nodes and bound pods.
         obstacle: says what keeps the pod off a node; empty if nothing does.
         without: `namespace/name` of the ModelServing whose own pods do not count, since the new plan replaces them.
+        labels: node labels that `obstacle` looks at (`eligibility.labels_asked`): it is then asked once for nodes that agree in them. None:
+            it may look at all of them, and is asked for every node.
     """
-    used = _used(snapshot, without)
-    grouped: dict[tuple[str, str], list[NodeFacts]] = defaultdict(list)
-    for node in snapshot.nodes:
-        if node.gpu is not None and node.gpu_count > 0 and not obstacle(node):
-            grouped[node.gpu.product, node.gpu_resource].append(node)
-    return tuple(
-        NodeShape(
-            gpu=_least([node.gpu for node in nodes if node.gpu is not None]),
-            gpu_resource=resource,
-            gpus_per_node=max(node.gpu_count for node in nodes),
-            host_memory_bytes=max(node.memory_bytes for node in nodes),
-            nodes=tuple(_free(nodes, used)),
-        )
-        for (_, resource), nodes in sorted(grouped.items())
+    own = taken_by(pod for pod in snapshot.pods if pod.owner == without) if without else {}
+    merged: dict[tuple[str, str, bool, tuple[tuple[str, str], ...]], list[tuple[Pool, int]]] = {}
+    for pool in _eligible(snapshot.pools, obstacle, own, labels):
+        for index, device in enumerate(pool.devices):
+            assert device.gpu is not None
+            key = (device.gpu.product, device.resource, not device.selector, device.selector)
+            merged.setdefault(key, []).append((pool, index))
+    return tuple(_shape(parts, snapshot.prices) for _, parts in sorted(merged.items(), key=lambda entry: entry[0]))
+
+
+def declared_shapes(snapshot: ClusterSnapshot, obstacle: Callable[[NodeFacts], str]) -> tuple[NodeShape, ...]:
+    """List the shapes that an autoscaler could still make nodes of and that a pod may go to, all of them empty."""
+    found = []
+    for shape in snapshot.declared:
+        if shape.problem or obstacle(shape.node):
+            continue
+        more = shape.max_nodes - _existing(snapshot.pools, shape)
+        if more > 0:
+            found += [_declared(shape, device, more, snapshot.prices) for device in shape.node.usable_devices]
+    return tuple(sorted(found, key=lambda shape: (shape.gpu.product, shape.declared)))
+
+
+def _eligible(
+    pools: Pools, obstacle: Callable[[NodeFacts], str], own: Mapping[str, Taken], labels: frozenset[str] | None
+) -> Iterable[Pool]:
+    if labels is not None:
+        yield from (pool for pool in pools.parts(labels, own) if not obstacle(pool.sample))
+        return
+    for pool in pools.parts(frozenset(), own):
+        kept = {name: node for name, node in pool.nodes.items() if not obstacle(node.facts)}
+        if len(kept) == len(pool.nodes):
+            yield pool
+        elif kept:
+            yield Pool(kept)
+
+
+def _shape(parts: list[tuple[Pool, int]], prices: Mapping[str, float]) -> NodeShape:
+    devices = [pool.devices[index] for pool, index in parts]
+    first = devices[0]
+    gpu = _least([device.gpu for device in devices if device.gpu is not None])
+    return NodeShape(
+        gpu=gpu,
+        gpu_resource=first.resource,
+        gpus_per_node=max(device.count for device in devices),
+        host_memory_bytes=max(pool.most_memory_bytes for pool, _ in parts),
+        groups=tuple(group for pool, index in parts for _, group in sorted(pool.groups[index].items())),
+        interconnect=first.interconnect,
+        is_slice=first.is_slice,
+        selector=first.selector,
+        price_per_gpu_hour=prices.get(gpu.product),
     )
 
 
@@ -95,19 +186,29 @@ def _least(gpus: list[Gpu]) -> Gpu:
     )
 
 
-def _used(snapshot: ClusterSnapshot, without: str) -> dict[str, tuple[int, int, int]]:
-    used: dict[str, tuple[int, int, int]] = {}
-    for pod in snapshot.pods:
-        if without and pod.owner == without:
-            continue
-        gpus, cpu, memory = used.get(pod.node, (0, 0, 0))
-        used[pod.node] = (gpus + pod.gpus, cpu + pod.cpu_millis, memory + pod.memory_bytes)
-    return used
+def _existing(pools: Pools, shape: DeclaredShape) -> int:
+    """Count nodes that exist of a declared shape: those that bear its labels and have its GPUs."""
+    product = shape.node.gpu.product if shape.node.gpu is not None else ""
+    return sum(
+        len(pool.nodes)
+        for pool in pools.parts(frozenset(shape.labels), {})
+        if product in pool.sample.products and shape.labels.items() <= pool.sample.labels.items()
+    )
 
 
-def _free(nodes: Iterable[NodeFacts], used: dict[str, tuple[int, int, int]]) -> Iterable[FreeNode]:
-    for node in sorted(nodes, key=lambda node: node.name):
-        gpus, cpu, memory = used.get(node.name, (0, 0, 0))
-        yield FreeNode(
-            node.name, node.gpu_count, max(0, node.gpu_count - gpus), node.cpu_millis - cpu, node.memory_bytes - memory
-        )
+def _declared(shape: DeclaredShape, device: GpuDevice, nodes: int, prices: Mapping[str, float]) -> NodeShape:
+    assert device.gpu is not None
+    free = PoolNode.of(shape.node, Taken()).free[shape.node.usable_devices.index(device)]
+    price = shape.price_per_gpu_hour if shape.price_per_gpu_hour is not None else prices.get(device.gpu.product)
+    return NodeShape(
+        gpu=device.gpu,
+        gpu_resource=device.resource,
+        gpus_per_node=device.count,
+        host_memory_bytes=shape.node.memory_bytes,
+        groups=(FreeGroup(nodes, free, {}),),
+        interconnect=device.interconnect,
+        is_slice=device.is_slice,
+        selector=device.selector,
+        price_per_gpu_hour=price,
+        declared=shape.name,
+    )

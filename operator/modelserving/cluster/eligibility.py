@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelserving.cluster.snapshot import NodeFacts, Taint
+from modelserving.cluster.facts import NodeFacts, Taint
+from modelserving.cluster.pools import NODE_NAME
 
 # Rendered pods always bear this taint, which GPU pools commonly carry.
 GPU_TAINT_KEY = "nvidia.com/gpu"
@@ -34,6 +35,18 @@ def obstacle(
     return ""
 
 
+def labels_asked(
+    node_selector: Sequence[tuple[str, str]] = (), affinity: Mapping[str, Any] | None = None
+) -> frozenset[str]:
+    """Name the node labels that `obstacle` looks at for a pod; `pools.NODE_NAME` stands for the name of the node."""
+    keys = {key for key, _ in node_selector}
+    for term in _terms(affinity) or ():
+        keys.update(str(e.get("key")) for e in term.get("matchExpressions") or () if isinstance(e, Mapping))
+        if term.get("matchFields"):
+            keys.add(NODE_NAME)
+    return frozenset(keys)
+
+
 def _tolerated(taint: Taint, tolerations: Sequence[Mapping[str, Any]]) -> bool:
     return taint.key == GPU_TAINT_KEY or any(_tolerates(toleration, taint) for toleration in tolerations)
 
@@ -48,18 +61,20 @@ def _tolerates(toleration: Mapping[str, Any], taint: Taint) -> bool:
 
 
 def _affinity_matches(node: NodeFacts, affinity: Mapping[str, Any] | None) -> bool:
+    terms = _terms(affinity)
+    return True if terms is None else any(_term_matches(node, term) for term in terms)
+
+
+def _terms(affinity: Mapping[str, Any] | None) -> list[Mapping[str, Any]] | None:
+    """Alternatives of which a node must meet one; None where nothing is required."""
     required = _child(_child(affinity, "nodeAffinity"), "requiredDuringSchedulingIgnoredDuringExecution")
-    if not required:
-        return True
-    terms = required.get("nodeSelectorTerms")
-    if not isinstance(terms, list):
-        return True
-    return any(_term_matches(node, term) for term in terms if isinstance(term, Mapping) and term)
+    terms = required.get("nodeSelectorTerms") if required else None
+    return [term for term in terms if isinstance(term, Mapping) and term] if isinstance(terms, list) else None
 
 
 def _term_matches(node: NodeFacts, term: Mapping[str, Any]) -> bool:
     expressions = [(node.labels, e) for e in term.get("matchExpressions") or ()]
-    expressions += [({"metadata.name": node.name}, e) for e in term.get("matchFields") or ()]
+    expressions += [({NODE_NAME: node.name}, e) for e in term.get("matchFields") or ()]
     return all(isinstance(e, Mapping) and _expression_matches(labels, e) for labels, e in expressions)
 
 

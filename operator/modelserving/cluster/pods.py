@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from modelserving.cluster.nodes import GPU_RESOURCE
-from modelserving.cluster.snapshot import PodRequests
+from modelserving.cluster.facts import PodRequests
+from modelserving.cluster.nodes import counts_gpus
 from modelserving.units import QuantityError, parse_millis, parse_whole
 
 # Label that names the ModelServing a pod belongs to; render.names writes it.
@@ -26,9 +26,14 @@ def pod_requests(manifest: Mapping[str, Any]) -> PodRequests | None:
         name=str(metadata.get("name", "")),
         node=node,
         owner=owner_of(manifest),
-        gpus=_total(spec, GPU_RESOURCE, parse_whole),
+        devices=tuple(
+            (resource, count)
+            for resource in sorted(_gpu_resources(spec))
+            if (count := _total(spec, resource, parse_whole)) > 0
+        ),
         cpu_millis=_total(spec, "cpu", parse_millis),
         memory_bytes=_total(spec, "memory", parse_whole),
+        ephemeral_bytes=_total(spec, "ephemeral-storage", parse_whole),
     )
 
 
@@ -37,6 +42,17 @@ def owner_of(manifest: Mapping[str, Any]) -> str:
     metadata = _mapping(manifest.get("metadata"))
     owner = _mapping(metadata.get("labels")).get(OWNER_LABEL)
     return f"{metadata.get('namespace', 'default')}/{owner}" if isinstance(owner, str) else ""
+
+
+def _gpu_resources(spec: Mapping[str, Any]) -> set[str]:
+    """Name the extended resources for GPUs that any container asks for."""
+    containers = [*_containers(spec.get("containers")), *_containers(spec.get("initContainers"))]
+    parts = [_mapping(container.get("resources")) for container in containers]
+    named = [
+        *_mapping(spec.get("overhead")),
+        *(name for p in parts for part in ("requests", "limits") for name in _mapping(p.get(part))),
+    ]
+    return {str(name) for name in named if counts_gpus(str(name))}
 
 
 def _total(spec: Mapping[str, Any], resource: str, parse: Callable[[Any], int]) -> int:

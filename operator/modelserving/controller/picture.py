@@ -7,9 +7,9 @@ second would count on the same GPUs. It ends when the pods are bound, when the w
 that the scheduler leaves pending for reasons of its own must not keep GPUs from others for ever.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from modelserving.cluster.snapshot import ClusterSnapshot, NodeFacts, PodRequests
 from modelserving.planning.plan import Plan
@@ -21,13 +21,14 @@ ASSUMED_SECONDS = 120.0
 class _Taken:
     """What pods of one owner take of one node; pods without an owner count together."""
 
-    gpus: int = 0
+    devices: Counter[str] = field(default_factory=Counter)
     cpu_millis: int = 0
     memory_bytes: int = 0
     pods: int = 0
 
     def add(self, pod: PodRequests, sign: int) -> None:
-        self.gpus += sign * pod.gpus
+        for resource, count in pod.devices:
+            self.devices[resource] += sign * count
         self.cpu_millis += sign * pod.cpu_millis
         self.memory_bytes += sign * pod.memory_bytes
         self.pods += sign
@@ -142,7 +143,8 @@ class ClusterPicture:
 
     def _requests(self) -> Iterable[PodRequests]:
         for (node, owner), taken in self._taken.items():
-            yield PodRequests("", "", node, owner, taken.gpus, taken.cpu_millis, taken.memory_bytes)
+            devices = tuple(sorted(taken.devices.items()))
+            yield PodRequests("", "", node, owner, devices, taken.cpu_millis, taken.memory_bytes)
         for key, assumed in self._assumed.items():
             yield from assumed.pods[: max(0, assumed.replicas - self._bound.get(key, 0))]
 
@@ -162,7 +164,9 @@ class ClusterPicture:
                 break
             _, name = min(fitting)
             free[name] -= gpus
-            pods.append(PodRequests("", "", name, key, gpus, 0, plan.memory.host_memory_bytes))
+            pods.append(
+                PodRequests("", "", name, key, ((plan.placement.gpu_resource, gpus),), 0, plan.memory.host_memory_bytes)
+            )
         return pods
 
     def _free_gpus(self, product: str) -> dict[str, int]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from modelserving.api.reasons import Reason
 from modelserving.cluster.capacity import NodeShape
-from modelserving.cluster.nodes import PRODUCT_LABEL
+from modelserving.cluster.nvidia import PRODUCT_LABEL
 from modelserving.cluster.snapshot import ClusterSnapshot, NodeFacts
 from modelserving.planning.checkpoints import Method
 from modelserving.planning.evaluation import Evaluated

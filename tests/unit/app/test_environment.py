@@ -6,6 +6,16 @@ from modelserving.app.environment import own_identity, read_kubeconfig, read_set
 from modelserving.errors import SettingsError
 from modelserving.settings import Settings
 
+SHAPE = "{name: spot, gpuProduct: NVIDIA-L40S, gpus: 4, cpu: 48, memory: 180Gi}"
+
+
+def test_lists_and_maps_are_written_as_yaml_or_json() -> None:
+    found = read_settings(
+        {"MODELSERVING_NODE_SHAPES": f"[{SHAPE}]", "MODELSERVING_GPU_PRICES": '{"NVIDIA-L40S": 1.1}', "PATH": "/bin"}
+    )
+    assert [(shape.name, shape.cpu, shape.max_nodes) for shape in found.node_shapes] == [("spot", "48", None)]
+    assert found.gpu_prices == {"NVIDIA-L40S": 1.1}
+
 
 def test_variables_become_settings_and_others_are_left_alone() -> None:
     found = read_settings({"MODELSERVING_WORKERS": "3", "MODELSERVING_HUB_ENABLED": "false", "PATH": "/bin"})
@@ -19,6 +29,12 @@ def test_variables_become_settings_and_others_are_left_alone() -> None:
         ("MODELSERVING_WORKERS", "three", "got 'three'"),
         ("MODELSERVING_LOG_LEVEL", "LOUD", "MODELSERVING_LOG_LEVEL"),
         ("MODELSERVING_WORKRES", "3", "there is no such setting"),
+        ("MODELSERVING_NODE_SHAPES", "[{", "MODELSERVING_NODE_SHAPES: .*no valid YAML or JSON"),
+        ("MODELSERVING_NODE_SHAPES", "[{name: a}]", r"MODELSERVING_NODE_SHAPES\[0\].gpuProduct: Field required"),
+        ("MODELSERVING_NODE_SHAPES", f"[{SHAPE}, {SHAPE}]", "spot is given more than once"),
+        ("MODELSERVING_NODE_SHAPES", f"[{SHAPE[:-1]}, gpuz: 1}}]", r"MODELSERVING_NODE_SHAPES\[0\].gpuz: Extra inputs"),
+        ("MODELSERVING_NODE_SHAPES", f"[{SHAPE[:-1]}, gpuMemory: 0}}]", "write an amount above 0"),
+        ("MODELSERVING_GPU_PRICES", "{NVIDIA-L40S: 0}", "MODELSERVING_GPU_PRICES.NVIDIA-L40S: .*greater than 0"),
     ],
 )
 def test_a_wrong_variable_is_refused_by_name(variable: str, value: str, said: str) -> None:

@@ -61,7 +61,7 @@ def test_a_folder_of_nodes_is_read(tmp_path: Path) -> None:
 FAULTS = {
     "another kind": (
         [NODE, {"kind": "Service", "metadata": {"name": "s"}}],
-        r"document 2 \(Service s\): is Service, expected are Node and Pod",
+        r"document 2 \(Service s\): is Service, expected are Node, Pod, ResourceQuota",
     ),
     "no kind": ([{"metadata": {"name": "s"}}], "is an object without kind"),
     "no node": ([POD], "holds no Node; make one with `kubectl get nodes,pods"),
@@ -74,3 +74,67 @@ FAULTS = {
 def test_faults_are_told(tmp_path: Path, documents: list[object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_inventory([written(tmp_path, *documents)])
+
+
+QUOTA = {
+    "kind": "ResourceQuota",
+    "metadata": {"name": "team", "namespace": "default"},
+    "spec": {"hard": {"requests.nvidia.com/gpu": "2"}},
+}
+RESOURCE_SLICE = {
+    "kind": "ResourceSlice",
+    "spec": {
+        "driver": "gpu.nvidia.com",
+        "nodeName": "bare",
+        "pool": {"name": "bare", "generation": 1},
+        "devices": [
+            {
+                "name": "gpu-0",
+                "attributes": {"type": {"string": "gpu"}, "productName": {"string": "NVIDIA L40S"}},
+                "capacity": {"memory": {"value": "46068Mi"}},
+            }
+        ],
+    },
+}
+BARE = {"kind": "Node", "metadata": {"name": "bare"}, "status": {"allocatable": {"nvidia.com/gpu": "1"}}}
+SHAPE = {"name": "l40s-spot", "gpuProduct": "NVIDIA-L40S", "gpus": 4, "cpu": 48, "memory": "180Gi"}
+VALUES = {"replicas": 2, "settings": {"nodeShapes": [SHAPE], "gpuPrices": {"NVIDIA-L40S": 1.1}, "logFormat": "json"}}
+
+
+def test_quotas_and_resource_slices_are_read_beside_nodes(tmp_path: Path) -> None:
+    snapshot = read_inventory([written(tmp_path, NODE, QUOTA, RESOURCE_SLICE, BARE)]).snapshot
+    assert [quota.name for quota in snapshot.quotas] == ["team"]
+    assert [node.gpu.product for node in snapshot.nodes if node.gpu is not None] == ["NVIDIA-L40S", "NVIDIA-L40S"]
+
+
+@pytest.mark.parametrize("document", [VALUES, VALUES["settings"]], ids=["values of the chart", "the keys alone"])
+def test_declared_shapes_and_prices_are_read_and_do_without_nodes(tmp_path: Path, document: object) -> None:
+    document = {k: v for k, v in document.items() if k != "logFormat"} if isinstance(document, dict) else document
+    inventory = read_inventory([written(tmp_path, document)])
+    assert [shape.name for shape in inventory.snapshot.declared] == ["l40s-spot"]
+    assert inventory.snapshot.prices == {"NVIDIA-L40S": 1.1}
+    assert "no nodes, and nodes that can be made of l40s-spot" in inventory.sentence
+
+
+WRONG_SHAPES = {
+    "a field is missing": ({"nodeShapes": [{"name": "a"}]}, r"document 1: nodeShapes\[0\].gpuProduct: Field required"),
+    "an amount is none": (
+        {"nodeShapes": [SHAPE | {"memory": "lots"}]},
+        r"nodeShapes\[0\].memory: .*no Kubernetes quantity",
+    ),
+    "a product nobody knows": ({"nodeShapes": [SHAPE | {"gpuProduct": "X"}]}, "node shape l40s-spot: no label"),
+    "a name twice": ({"nodeShapes": [SHAPE, SHAPE]}, "nodeShapes: .*l40s-spot is given more than once"),
+    "a price that is none": ({"gpuPrices": {"NVIDIA-L40S": -1}}, "gpuPrices.NVIDIA-L40S: .*greater than 0"),
+}
+
+
+@pytest.mark.parametrize(("document", "message"), WRONG_SHAPES.values(), ids=WRONG_SHAPES)
+def test_faults_of_declared_shapes_are_told(tmp_path: Path, document: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_inventory([written(tmp_path, document)])
+
+
+def test_a_node_with_slices_beside_whole_gpus_is_told_of_in_full() -> None:
+    node_sets = Path(__file__).parents[3] / "deploy" / "local" / "nodes"
+    sentence = read_inventory([str(node_sets / "h100-mig-mixed.yaml")]).sentence
+    assert "H100-80GB-HBM3 x4 + NVIDIA-H100-80GB-HBM3-MIG-1g.10gb x16" in sentence

@@ -1,11 +1,13 @@
 """Which nodes a pod may go to, as the scheduler says."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from modelserving.cluster.eligibility import obstacle
-from modelserving.cluster.snapshot import NodeFacts, Taint
+from modelserving.cluster.eligibility import labels_asked, obstacle
+from modelserving.cluster.pools import NODE_NAME
+from modelserving.cluster.snapshot import GpuDevice, NodeFacts, Taint
 
 NODE = NodeFacts("a", labels={"pool": "gpu", "rank": "7"})
 
@@ -20,7 +22,7 @@ def required(*expressions: dict[str, Any], fields: list[dict[str, Any]] | None =
     [
         (NodeFacts("a", ready=False), "not ready"),
         (NodeFacts("a", schedulable=False), "cordoned"),
-        (NodeFacts("a", problem="labels lie"), "labels lie"),
+        (NodeFacts("a", devices=(GpuDevice("nvidia.com/gpu", 8, problem="labels lie"),)), "labels lie"),
     ],
 )
 def test_a_node_that_takes_no_pods_says_why(node: NodeFacts, says: str) -> None:
@@ -71,3 +73,25 @@ def test_taints_need_tolerations(taint: Taint, tolerations: list[dict[str, Any]]
 )
 def test_required_node_affinity_must_match(affinity: dict[str, Any] | None, passes: bool) -> None:
     assert (obstacle(NODE, affinity=affinity) == "") is passes
+
+
+ASKED: dict[str, tuple[tuple[tuple[str, str], ...], dict[str, Any] | None, frozenset[str]]] = {
+    "nothing": ((), None, frozenset()),
+    "a selector": ((("pool", "gpu"),), None, frozenset({"pool"})),
+    "an affinity": ((), required({"key": "rank", "operator": "Exists"}), frozenset({"rank"})),
+    "the name of a node": (
+        (),
+        required(fields=[{"key": "metadata.name", "operator": "In", "values": ["a"]}]),
+        frozenset({NODE_NAME}),
+    ),
+    "a preference": ((), {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}, frozenset()),
+}
+
+
+@pytest.mark.parametrize(("selector", "affinity", "labels"), ASKED.values(), ids=ASKED)
+def test_only_labels_that_are_asked_for_matter(
+    selector: tuple[tuple[str, str], ...], affinity: dict[str, Any] | None, labels: frozenset[str]
+) -> None:
+    assert labels_asked(selector, affinity) == labels
+    kept = {key: value for key, value in NODE.labels.items() if key in labels}
+    assert obstacle(NODE, selector, (), affinity) == obstacle(replace(NODE, labels=kept), selector, (), affinity)

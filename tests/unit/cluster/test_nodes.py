@@ -1,8 +1,10 @@
 """Nodes are read, or set aside with a reason; whatever they say."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -78,7 +80,10 @@ def test_a_known_product_without_memory_label_is_taken_by_its_name() -> None:
         ({"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3-SHARED"}, "shared"),
         ({"nvidia.com/gpu.replicas": "4"}, "shared"),
         ({"nvidia.com/gpu.sharing-strategy": "mps"}, "shared (mps)"),
-        ({"nvidia.com/gpu.product": "NVIDIA-A100-SXM4-40GB-MIG-1g.5gb", "nvidia.com/gpu.memory": "4864"}, "MIG"),
+        ({"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3-MIG-3g.40gb"}, "which no slice 3g.40gb has"),
+        ({"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3-MIG-INVALID"}, "names no MIG profile"),
+        ({"nvidia.com/mig.config.state": "rebooting"}, "being cut"),
+        ({"nvidia.com/gpu.count": "2"}, "allocatable nvidia.com/gpu is 8, but label nvidia.com/gpu.count says 2"),
         ({"nvidia.com/gpu.product": "X", "nvidia.com/gpu.compute.major": "?"}, "compute capability"),
     ],
 )
@@ -88,7 +93,18 @@ def test_labels_that_cannot_be_true_set_the_node_aside_with_a_sentence(change: d
     assert says in facts.problem
 
 
-@pytest.mark.parametrize(("count", "says"), [("-8", "-8"), ("lots", "no Kubernetes quantity"), ("10000", "10000")])
+@pytest.mark.parametrize(
+    ("count", "says"),
+    [
+        ("-8", "-8"),
+        ("lots", "no Kubernetes quantity"),
+        ("10000", "10000"),
+        ("9" * 30, "which no node has"),
+        ("1500m", "no whole number"),
+        ("1.5", "no whole number"),
+        (True, "no Kubernetes quantity"),
+    ],
+)
 def test_counts_that_cannot_be_true_set_the_node_aside(count: str, says: str) -> None:
     facts = node_facts(node(gpus=count))
     assert facts.gpu_count == 0
@@ -103,6 +119,28 @@ def test_an_unknown_product_without_memory_label_is_set_aside() -> None:
 def test_a_node_without_gpus_has_no_problem() -> None:
     facts = node_facts(node({}, gpus=None))
     assert (facts.gpu_count, facts.gpu, facts.problem, facts.gpu_resource) == (0, None, "", "")
+
+
+def test_disk_and_pods_are_read_where_the_node_tells_of_them() -> None:
+    manifest = node()
+    assert (node_facts(manifest).ephemeral_bytes, node_facts(manifest).pods) == (None, None)
+    manifest["status"]["allocatable"] |= {"ephemeral-storage": "900Gi", "pods": "110"}
+    assert (node_facts(manifest).ephemeral_bytes, node_facts(manifest).pods) == (900 * GIB, 110)
+    manifest["status"]["allocatable"] |= {"ephemeral-storage": "much", "pods": -1}
+    assert (node_facts(manifest).ephemeral_bytes, node_facts(manifest).pods) == (0, 0)
+
+
+NODE_SETS = Path(__file__).parents[3] / "deploy" / "local" / "nodes"
+
+
+@pytest.mark.parametrize("file", sorted(NODE_SETS.glob("*.yaml")), ids=lambda file: file.stem)
+def test_node_sets_hold_nodes_as_their_labels_say(file: Path) -> None:
+    for manifest in yaml.safe_load_all(file.read_text()):
+        facts = node_facts(manifest)
+        foreign = any(device.resource.startswith("amd.com/") for device in facts.devices)
+        assert bool(facts.problem) is foreign
+        assert facts.ephemeral_bytes
+        assert all(device.selector for device in facts.usable_devices)
 
 
 def test_taints_readiness_and_cordon_are_read() -> None:

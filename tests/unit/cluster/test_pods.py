@@ -58,6 +58,19 @@ def test_pods_that_are_not_bound_or_have_finished_take_nothing(change: dict[str,
     assert pod_requests(pod(container("1")) | change) is None
 
 
+def test_every_kind_of_gpu_is_counted_by_its_own_resource() -> None:
+    mixed = {
+        "resources": {
+            "limits": {"nvidia.com/mig-3g.40gb": "2", "nvidia.com/gpu": 1, "amd.com/gpu": "0", "nvidia.com/other": "3"},
+            "requests": {"ephemeral-storage": "5Gi"},
+        }
+    }
+    taken = pod_requests(pod(mixed, container("1"), init=[{"resources": {"requests": {"gpu.intel.com/xe": "1"}}}]))
+    assert taken is not None
+    assert taken.devices == (("gpu.intel.com/xe", 1), ("nvidia.com/gpu", 2), ("nvidia.com/mig-3g.40gb", 2))
+    assert (taken.gpus, taken.ephemeral_bytes, taken.pods) == (5, 5 * GIB, 1)
+
+
 def test_amounts_that_are_no_quantities_count_as_nothing() -> None:
     taken = pod_requests(pod(container("many", "-1", "x")))
     assert taken is not None

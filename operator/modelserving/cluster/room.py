@@ -1,0 +1,186 @@
+"""What a pod needs, what pods take, and how often the need fits into what a node has left."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from modelserving.cluster.facts import PodRequests
+
+# Stands for an amount that a node does not state: more than any pod asks for.
+UNSTATED = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class PodNeed:
+    """What one pod asks of its node.
+
+    Attributes:
+        gpus: devices.
+        cpu_millis: CPU in millicores.
+        memory_bytes: host memory.
+        ephemeral_bytes: local storage: the writable layer, logs, emptyDir volumes on disk.
+    """
+
+    gpus: int
+    cpu_millis: int = 0
+    memory_bytes: int = 0
+    ephemeral_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What pods take of one node, together.
+
+    Attributes:
+        devices: (extended resource, count), in the order of names.
+        cpu_millis: CPU in millicores.
+        memory_bytes: host memory.
+        ephemeral_bytes: local storage.
+        pods: how many pods.
+    """
+
+    devices: tuple[tuple[str, int], ...] = ()
+    cpu_millis: int = 0
+    memory_bytes: int = 0
+    ephemeral_bytes: int = 0
+    pods: int = 0
+
+    def count(self, resource: str) -> int:
+        """Devices of an extended resource."""
+        return next((count for name, count in self.devices if name == resource), 0)
+
+    def plus(self, pod: PodRequests, sign: int = 1) -> "Taken":
+        """With a pod more; with `sign` -1, with one less."""
+        other = Taken(pod.devices, pod.cpu_millis, pod.memory_bytes, pod.ephemeral_bytes, pod.pods)
+        return self.less(other, -sign)
+
+    def less(self, other: "Taken", sign: int = 1) -> "Taken":
+        """What is left when other pods, counted in this, are gone; with `sign` -1, what it is with them."""
+        devices = self.devices
+        if other.devices:
+            counts = dict(self.devices)
+            for resource, count in other.devices:
+                counts[resource] = counts.get(resource, 0) - sign * count
+            devices = tuple(sorted((resource, count) for resource, count in counts.items() if count))
+        return Taken(
+            devices,
+            self.cpu_millis - sign * other.cpu_millis,
+            self.memory_bytes - sign * other.memory_bytes,
+            self.ephemeral_bytes - sign * other.ephemeral_bytes,
+            self.pods - sign * other.pods,
+        )
+
+
+def taken_by(pods: Iterable[PodRequests]) -> dict[str, Taken]:
+    """Add up what pods take of each node."""
+    taken: dict[str, Taken] = {}
+    nothing = Taken()
+    for pod in pods:
+        taken[pod.node] = taken.get(pod.node, nothing).plus(pod)
+    return taken
+
+
+@dataclass(frozen=True, slots=True)
+class FreeNode:
+    """What one node still has of one kind of GPU, and beside it.
+
+    Attributes:
+        name: node's name.
+        capacity: allocatable devices.
+        gpus: free devices.
+        cpu_millis: free CPU; below zero where pods that were bound before ask for more than there is.
+        memory_bytes: free host memory.
+        ephemeral_bytes: free local storage.
+        pods: pods it still takes.
+    """
+
+    name: str
+    capacity: int
+    gpus: int
+    cpu_millis: int
+    memory_bytes: int
+    ephemeral_bytes: int = UNSTATED
+    pods: int = UNSTATED
+
+    def replicas(self, need: PodNeed) -> int:
+        """Count pods with this need that fit."""
+        most = self.pods
+        for free, each in (
+            (self.gpus, need.gpus),
+            (self.cpu_millis, need.cpu_millis),
+            (self.memory_bytes, need.memory_bytes),
+            (self.ephemeral_bytes, need.ephemeral_bytes),
+        ):
+            if each > 0:
+                most = min(most, free // each)
+        return max(0, most)
+
+
+@dataclass(frozen=True, slots=True)
+class FreeGroup:
+    """Nodes with as many devices and as many of them free: told apart only where CPU, memory or disk run short.
+
+    Attributes:
+        count: how many nodes.
+        least: no node has less of any amount; the devices are those of every node.
+        members: the nodes by name; empty where none exists yet and all are as `least`.
+    """
+
+    count: int
+    least: FreeNode
+    members: Mapping[str, FreeNode]
+
+    def replicas(self, need: PodNeed) -> int:
+        """Count pods with this need that fit."""
+        by_gpus = self.least.gpus // need.gpus if need.gpus > 0 else UNSTATED
+        if by_gpus <= 0:
+            return 0
+        sure = self.least.replicas(need)
+        if sure >= by_gpus or not self.members:
+            return sure * self.count
+        return sum(node.replicas(need) for node in self.members.values())
+
+
+# (free, allocatable) devices -> the nodes that have them.
+FreeGroups = Mapping[tuple[int, int], FreeGroup]
+
+
+def grouped(nodes: Iterable[FreeNode]) -> FreeGroups:
+    """Put nodes together that have as many devices, and as many free."""
+    alike: dict[tuple[int, int], dict[str, FreeNode]] = {}
+    for node in nodes:
+        alike.setdefault((node.gpus, node.capacity), {})[node.name] = node
+    return {key: FreeGroup(len(members), _least(members.values()), members) for key, members in alike.items()}
+
+
+def regrouped(groups: FreeGroups, gone: Iterable[FreeNode], come: Iterable[FreeNode]) -> FreeGroups:
+    """Groups after a few nodes changed, at the cost of those. What is least stays a bound when the node that had it has gone."""
+    members: dict[tuple[int, int], dict[str, FreeNode]] = {}
+    least = {key: group.least for key, group in groups.items()}
+
+    def of(node: FreeNode) -> dict[str, FreeNode]:
+        key = (node.gpus, node.capacity)
+        if key not in members:
+            members[key] = dict(groups[key].members) if key in groups else {}
+        return members[key]
+
+    for node in gone:
+        del of(node)[node.name]
+    for node in come:
+        of(node)[node.name] = node
+        key = (node.gpus, node.capacity)
+        least[key] = _least((node, least[key])) if key in least else _least((node,))
+    changed = {key: FreeGroup(len(inside), least[key], inside) for key, inside in members.items()}
+    return {key: group for key, group in {**groups, **changed}.items() if group.count}
+
+
+def _least(nodes: Collection[FreeNode]) -> FreeNode:
+    one = next(iter(nodes))
+    return FreeNode(
+        "",
+        one.capacity,
+        one.gpus,
+        min([node.cpu_millis for node in nodes]),
+        min([node.memory_bytes for node in nodes]),
+        min([node.ephemeral_bytes for node in nodes]),
+        min([node.pods for node in nodes]),
+    )
