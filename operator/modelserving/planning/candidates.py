@@ -20,6 +20,7 @@ class Candidate:
         shape: kind of node.
         layout: spread over GPUs.
         rung: what is given up.
+        cost: price of an hour where every shape has one, GPU memory in all where not.
     """
 
     method: Method
@@ -27,6 +28,7 @@ class Candidate:
     shape: NodeShape
     layout: Layout
     rung: Rung = AS_ASKED
+    cost: float = 0.0
 
     @property
     def gpus(self) -> int:
@@ -59,8 +61,13 @@ def stored_first(candidate: Candidate) -> int:
 
 
 def cheapest(candidate: Candidate) -> float:
-    """Less GPU memory in all first: the smaller product serves, the larger stays free for what needs it."""
-    return candidate.gpus * candidate.shape.gpu.memory_total_bytes
+    """The lower price first; without prices less GPU memory in all: the larger product stays free for what needs it."""
+    return candidate.cost
+
+
+def fastest_links(candidate: Candidate) -> int:
+    """GPUs that reach each other over NVLink before those that do over PCIe, where several work together."""
+    return 0 if candidate.layout.gpus_per_node == 1 else candidate.shape.interconnect.rank
 
 
 def least_waiting_for_each_other(candidate: Candidate) -> int:
@@ -75,9 +82,7 @@ def cut_experts_first(candidate: Candidate) -> bool:
 
 def best_fit(candidate: Candidate) -> int:
     """The node that is left with the fewest GPUs first, so that big holes stay whole."""
-    taken = candidate.layout.gpus_per_node
-    left = [node.gpus - taken for node in candidate.shape.nodes if node.gpus >= taken]
-    return min(left, default=candidate.shape.gpus_per_node)
+    return candidate.shape.left_at_best(candidate.layout.gpus_per_node)
 
 
 def name(candidate: Candidate) -> str:
@@ -90,6 +95,7 @@ CRITERIA: tuple[Callable[[Candidate], float | str], ...] = (
     fewest_gpus,
     stored_first,
     cheapest,
+    fastest_links,
     least_waiting_for_each_other,
     cut_experts_first,
     best_fit,
@@ -106,23 +112,32 @@ def enumerate_candidates(
     request: PlanRequest, methods: Iterable[Method], shapes: Iterable[NodeShape], tier: Tier, rung: Rung = AS_ASKED
 ) -> list[Candidate]:
     """List every candidate of a tier, best first; what the request forbids is left out."""
+    considered = tuple(shapes)
+    priced = all(shape.price_per_gpu_hour is not None for shape in considered)
     found = [
-        Candidate(method, order, shape, layout, rung)
+        Candidate(method, order, shape, layout, rung, _cost(shape, layout, priced))
         for order, method in enumerate(methods)
-        for shape in shapes
+        for shape in considered
         for layout in _layouts(request, method, shape, tier)
     ]
     return sorted(found, key=preference)
+
+
+def _cost(shape: NodeShape, layout: Layout, priced: bool) -> float:
+    each = shape.price_per_gpu_hour if priced and shape.price_per_gpu_hour is not None else shape.gpu.memory_total_bytes
+    return layout.gpus * each
 
 
 def _layouts(request: PlanRequest, method: Method, shape: NodeShape, tier: Tier) -> Iterable[Layout]:
     facts = method.facts
     if tier is Tier.ACROSS_NODES and facts.supports_pipeline and request.tensor_parallel_size is None:
         return
-    most_gpus = request.max_gpus_per_replica or shape.gpus_per_node * len(shape.nodes)
+    # Slices of a GPU reach each other neither in a node nor over the network.
+    nodes = 1 if shape.is_slice else sum(group.count for group in shape.groups)
+    most_gpus = request.max_gpus_per_replica or shape.gpus_per_node * nodes
     limits = Limits(
-        gpus_per_node=shape.gpus_per_node,
-        nodes=len(shape.nodes),
+        gpus_per_node=shape.max_devices_per_pod,
+        nodes=nodes,
         most_gpus=most_gpus,
         most_stages=facts.num_layers if facts.supports_pipeline else 1,
         tensor_parallel_size=request.tensor_parallel_size,
@@ -138,4 +153,5 @@ def _layouts(request: PlanRequest, method: Method, shape: NodeShape, tier: Tier)
 
 
 def _are_enough(shape: NodeShape, layout: Layout) -> bool:
-    return sum(node.capacity >= layout.gpus_per_node for node in shape.nodes) >= layout.nodes
+    large = sum(group.count for group in shape.groups if group.least.capacity >= layout.gpus_per_node)
+    return large >= layout.nodes

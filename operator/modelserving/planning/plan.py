@@ -60,6 +60,7 @@ class Placement:
         free_now: replicas that free GPUs could take at the moment of planning, the GPUs of pods it replaces counted as free.
         beside_now: replicas that could have started then beside everything that ran, those pods included.
         waiting: sentence on what it waits for; empty if nothing.
+        selector: node labels that pods ask for to get the product, where its own label alone does not tell.
     """
 
     gpu_product: str
@@ -69,6 +70,7 @@ class Placement:
     free_now: int = 0
     beside_now: int = 0
     waiting: str = ""
+    selector: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

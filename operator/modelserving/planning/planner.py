@@ -18,7 +18,7 @@ from modelserving.models.metadata import CheckpointRef, MetadataFailure, Origin
 from modelserving.planning import explanation
 from modelserving.planning.checkpoints import Method, methods
 from modelserving.planning.evaluation import Evaluated
-from modelserving.planning.placing import place, usable_shapes
+from modelserving.planning.placing import place, shapes_to_be, usable_shapes
 from modelserving.planning.plan import Alternative, Plan, Rejected, Rejection
 from modelserving.planning.remedies import remedies
 from modelserving.planning.request import PlanRequest
@@ -43,10 +43,13 @@ def plan(
     if isinstance(ways, Rejection) and not request.fallbacks:
         return ways
     usable = usable_shapes(request, snapshot)
-    shapes = tuple(shape for shape in usable if not request.gpu_products or shape.gpu.product in request.gpu_products)
-    if not shapes:
+    sources = tuple(
+        tuple(shape for shape in found if not request.gpu_products or shape.gpu.product in request.gpu_products)
+        for found in (usable, shapes_to_be(request, snapshot))
+    )
+    if not any(sources):
         return explanation.no_nodes(request, snapshot, usable)
-    search = Search(request, facts, version, (shapes,))
+    search = Search(request, facts, version, sources)
     asked = search.as_asked()
     found = asked if asked.passed or not request.fallbacks else search.with_fallbacks()
     if found.passed:

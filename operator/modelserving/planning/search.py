@@ -21,6 +21,7 @@ from modelserving.planning.checkpoints import Method, methods
 from modelserving.planning.evaluation import Evaluated, evaluate
 from modelserving.planning.ladder import AS_ASKED, Rung, rungs, widest
 from modelserving.planning.layouts import Tier
+from modelserving.planning.placing import pod_need
 from modelserving.planning.plan import Rejected, Rejection
 from modelserving.planning.request import PlanRequest
 from modelserving.planning.settling import at_most, given_up, matches, settle
@@ -188,6 +189,6 @@ class Search:
 
     def is_free(self, outcome: Evaluated) -> bool:
         """Whether all replicas could start now."""
-        layout = outcome.candidate.layout
-        pods = outcome.candidate.shape.replicas_free(layout.gpus_per_node, outcome.host_memory_bytes)
+        layout, shape = outcome.candidate.layout, outcome.candidate.shape
+        pods = 0 if shape.declared else shape.replicas_for(pod_need(layout, outcome.host_memory_bytes))
         return pods // layout.nodes >= self.request.replicas

@@ -66,7 +66,7 @@ def _pod_spec(
     container: dict[str, Any],
 ) -> dict[str, Any]:
     pod: dict[str, Any] = {
-        "affinity": scheduling.affinity(parts.affinity, plan.placement.gpu_product),
+        "affinity": scheduling.affinity(parts.affinity, plan.placement.gpu_product, plan.placement.selector),
         "nodeSelector": dict(sorted(spec.pod.node_selector.items())),
         # The engine needs no access to the API server.
         "automountServiceAccountToken": False,

@@ -3,14 +3,11 @@
 from typing import Any
 
 from modelserving.api.reasons import Reason
+from modelserving.planning.placing import SHARED_CPUS
 from modelserving.planning.plan import Plan
 from modelserving.render.fragments import PodParts
 from modelserving.render.problem import RenderProblem
 from modelserving.units import format_gib, memory_quantity, parse_quantity, parse_whole
-
-# One CPU for each GPU's worker, which polls, and one for the API server and the engine's scheduler: the least that does not starve them.
-# It asks for no more, since planning does not count CPUs: what a small GPU node cannot hold would leave the pod pending.
-_SHARED_CPUS = 1
 
 
 def resources(plan: Plan, ephemeral_bytes: int, parts: PodParts) -> dict[str, Any] | RenderProblem:
@@ -30,7 +27,7 @@ def resources(plan: Plan, ephemeral_bytes: int, parts: PodParts) -> dict[str, An
                 f"write at least {memory_quantity(bytes_needed)}, or leave it out.",
             )
     gpus = str(plan.placement.gpus_per_node)
-    requests = {"cpu": str(_SHARED_CPUS + plan.placement.gpus_per_node)}
+    requests = {"cpu": str(SHARED_CPUS + plan.placement.gpus_per_node)}
     requests |= {name: memory_quantity(amount) for name, amount in needed.items() if amount > 0}
     if "cpu" in parts.limits:
         requests["cpu"] = min(requests["cpu"], parts.limits["cpu"], key=parse_quantity)

@@ -16,16 +16,17 @@ def tolerations(theirs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [dict(_GPU_TOLERATION), *(toleration for toleration in theirs if toleration != _GPU_TOLERATION)]
 
 
-def affinity(theirs: dict[str, Any], gpu_product: str) -> dict[str, Any]:
+def affinity(theirs: dict[str, Any], gpu_product: str, selector: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
     """Demand the plan's GPU product on top of the user's affinity.
 
     The terms of a node selector are alternatives, so every one of them gets the demand.
     """
     node_affinity: dict[str, Any] = theirs.get("nodeAffinity", {})
     terms: list[dict[str, Any]] = node_affinity.get(_REQUIRED, {}).get("nodeSelectorTerms") or [{}]
-    merged = [{**term, "matchExpressions": [*term.get("matchExpressions", ()), _demand(gpu_product)]} for term in terms]
+    demands = [_demand(*label) for label in selector or ((GPU_PRODUCT_LABEL, gpu_product),)]
+    merged = [{**term, "matchExpressions": [*term.get("matchExpressions", ()), *demands]} for term in terms]
     return {**theirs, "nodeAffinity": {**node_affinity, _REQUIRED: {"nodeSelectorTerms": merged}}}
 
 
-def _demand(gpu_product: str) -> dict[str, Any]:
-    return {"key": GPU_PRODUCT_LABEL, "operator": "In", "values": [gpu_product]}
+def _demand(label: str, value: str) -> dict[str, Any]:
+    return {"key": label, "operator": "In", "values": [value]}
