@@ -1,6 +1,7 @@
 """What tests against the local control plane share. One cluster per run; a namespace of its own for each test."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from uuid import uuid4
@@ -8,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from cluster.faultproxy import FaultProxy
-from localcluster import LocalCluster, many_nodes, node_set
+from localcluster import ApiError, LocalCluster, many_nodes, node_set
 from localcluster import wait_for as wait_until
 from localcluster.toolchain import programs
 
@@ -56,6 +57,10 @@ def namespace(local_cluster: LocalCluster) -> Iterator[str]:
     name = f"test-{uuid4().hex[:8]}"
     local_cluster.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     yield name
+    # Not left to the namespace's controller: it remembers for good that a kind it met before its CRD was served has nothing to delete
+    # (k8s.io/kubernetes pkg/controller/namespace/deletion, operationNotSupportedCache).
+    with suppress(ApiError):
+        local_cluster.request("DELETE", f"/apis/modelserving.dev/v1alpha1/namespaces/{name}/modelservings")
     local_cluster.request("DELETE", f"/api/v1/namespaces/{name}")
 
 

@@ -190,7 +190,7 @@ def test_scaling_makes_no_new_plan_and_no_rollout(servings: Servings, kubectl: C
     ("spec", "reason", "said"),
     [
         pytest.param({"contextLength": 10_000_000}, "", "", id="a context longer than the model's"),
-        pytest.param({"fallbacks": ["fp8"]}, "NotYetSupported", "spec.fallbacks", id="a field not acted on yet"),
+        pytest.param({"model": "pvc://claim/path"}, "NotYetSupported", "spec.model", id="a field not acted on yet"),
         pytest.param(
             {"engine": {"extraArgs": ["--tensor-parallel-size=3"]}},
             "FlagOwnedByOperator",

@@ -41,7 +41,7 @@ def test_a_restart_writes_nothing_where_nothing_changed(servings: Servings, inst
         operator.wait_ready()
         for name in names:
             servings.create(name)
-        servings.create("bad", fallbacks=["fp8"])
+        servings.create("bad", model="pvc://claim/path")
         for name in names:
             servings.wait_ready(name)
         servings.wait("bad", "Planned", "NotYetSupported")

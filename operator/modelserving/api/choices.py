@@ -35,6 +35,8 @@ class Fallback(StrEnum):
     FP8_KV_CACHE = "fp8KvCache"
     CPU_OFFLOAD = "cpuOffload"
     SHORTER_CONTEXT = "shorterContext"
+    SMALLER_BATCHES = "smallerBatches"
+    EAGER = "eager"
 
 
 class Replan(StrEnum):

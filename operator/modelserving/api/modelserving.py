@@ -218,8 +218,11 @@ class ModelServingSpec(ApiModel):
     fallbacks: Annotated[
         list[Annotated[Fallback, Field(strict=False)]],
         Field(
-            max_length=6,
-            description="What may be given up to make the model fit, in this order. Nothing is given up silently.",
+            max_length=len(Fallback),
+            description="What may be given up to make the model fit, in this order; nothing else is, and a later one only where no "
+            "combination of earlier ones does. `fp8`, `int8`, `int4`: precision of the weights; `fp8KvCache`: of the KV cache; "
+            "`cpuOffload`: weights in host memory, as few as do; `shorterContext`: as long as fits; `smallerBatches`: fewer tokens "
+            "and requests in a step, for throughput; `eager`: no CUDA graphs, for latency.",
         ),
         Rule(
             cel="self.all(one, self.exists_one(other, other == one))",

@@ -66,6 +66,9 @@ class PlanStatus(ApiModel):
     gpus_per_replica: Annotated[int, Field(description="GPUs one replica takes.")]
     gpu_product: Annotated[str, Field(description="GPU product, as the node label `nvidia.com/gpu.product` says.")]
     nodes_per_replica: Annotated[int, Field(description="Nodes one replica spans.")]
+    fallbacks_taken: Annotated[
+        list[str], Field(description="Those of spec.fallbacks that were taken to make it fit.")
+    ] = []
     arguments: Annotated[list[str], Field(description="Arguments of `vllm serve`.")]
     memory: Annotated[list[RankMemoryStatus], Field(description="The arithmetic, per GPU, in GiB.")]
     kv_cache_tokens: Annotated[int, Field(description="Tokens the resulting KV cache holds.")]

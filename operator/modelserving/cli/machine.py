@@ -45,7 +45,11 @@ def _item(outcome: Outcome) -> dict[str, Any]:
         "message": outcome.message,
     }
     if isinstance(result, Rejection):
-        return item | {"rejected": [_rejected(entry) for entry in result.rejected], "notes": list(result.notes)}
+        return item | {
+            "rejected": [_rejected(entry) for entry in result.rejected],
+            "remedies": [{"change": remedy.change, "message": remedy.message} for remedy in result.remedies],
+            "notes": list(result.notes),
+        }
     return item | {"waiting": result.placement.waiting or None, "plan": _plan(outcome, result)}
 
 
@@ -68,6 +72,9 @@ def _plan(outcome: Outcome, plan: Plan) -> dict[str, Any]:
         "gpusPerReplica": plan.gpus_per_replica,
         "gpuProduct": plan.placement.gpu_product,
         "nodesPerReplica": plan.placement.nodes_per_replica,
+        "gpusPerNode": plan.placement.gpus_per_node,
+        "expertParallel": plan.config.enable_expert_parallel,
+        "fallbacksTaken": list(plan.given_up),
         "replicasFreeNow": plan.placement.free_now,
         "arguments": list(_arguments(plan, spec)),
         "memory": [_rank(plan, rank) for rank in memory.ranks],

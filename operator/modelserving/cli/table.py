@@ -45,6 +45,9 @@ def rejection_table(name: str, model: str, rejection: Rejection) -> RenderableTy
     title = Text.assemble((name, "bold"), "  ", model, "  ", (f"rejected: {rejection.reason}", "bold red"))
     parts: list[RenderableType] = [title, Text(rejection.message)]
     parts += _rejected(rejection.rejected if len(rejection.rejected) > 1 else ())
+    parts += _listed(
+        "Would run with", ((remedy.change, remedy.message) for remedy in rejection.remedies), style="green"
+    )
     parts += _listed("Notes", (("", note) for note in rejection.notes))
     return Group(*parts)
 
@@ -70,8 +73,13 @@ def _placement(plan: Plan) -> Text:
     parallel = [f"tensor parallel {plan.config.tensor_parallel_size}"] if plan.config.tensor_parallel_size > 1 else []
     if plan.config.pipeline_parallel_size > 1:
         parallel.append(f"pipeline parallel {plan.config.pipeline_parallel_size}")
+    if plan.config.enable_expert_parallel:
+        parallel.append("whole experts")
     gpus = f"{plan.gpus_per_replica} × {place.gpu_product}"
-    return Text.assemble((gpus, "bold green"), ", ".join([f" on {nodes}", *parallel, f"vLLM {plan.engine_version}"]))
+    told = Text.assemble((gpus, "bold green"), ", ".join([f" on {nodes}", *parallel, f"vLLM {plan.engine_version}"]))
+    if plan.given_up:
+        told.append(f"\nfallbacks taken: {', '.join(plan.given_up)}", style="yellow")
+    return told
 
 
 def _budget(plan: Plan, width: int) -> Table:

@@ -45,7 +45,7 @@ def batch_sizes(
     sequences = default_sequences if flags.max_num_seqs is None else flags.max_num_seqs
     tokens = flags.max_num_batched_tokens
     if tokens is None:
-        tokens = max(default_tokens, _smallest_batch(facts, max_model_len, flags))
+        tokens = max(default_tokens, smallest_batch(facts, max_model_len, flags))
         tokens = min(tokens, sequences * max_model_len)
     elif tokens < max_model_len and not _chunks(facts, flags):
         return EngineRefusal(
@@ -72,8 +72,13 @@ def _chunks(facts: ModelFacts, flags: BatchFlags) -> bool:
     return not any(group.kind in (AttentionKind.CROSS, AttentionKind.ENCODER_ONLY) for group in facts.attention)
 
 
-def _smallest_batch(facts: ModelFacts, max_model_len: int, flags: BatchFlags) -> int:
+def is_prefix_lm(facts: ModelFacts) -> bool:
+    """Whether tokens of an image attend to one another from both sides (config/model.py, is_mm_prefix_lm)."""
+    return facts.vision is not None and facts.model_type in _PREFIX_LM
+
+
+def smallest_batch(facts: ModelFacts, max_model_len: int, flags: BatchFlags = BatchFlags()) -> int:
     """Tokens that a batch must hold at least: a whole prompt without chunked prefill, an item that cannot be cut."""
     chunked = _chunks(facts, flags)
-    item = facts.vision.max_tokens_per_item if facts.vision is not None and facts.model_type in _PREFIX_LM else 0
+    item = facts.vision.max_tokens_per_item if facts.vision is not None and is_prefix_lm(facts) else 0
     return max(item, 0 if chunked else max_model_len)

@@ -13,6 +13,8 @@ from modelserving.engine.shares import VOCABULARY_PADDING, Share, padded_vocabul
 from modelserving.models.facts import ModelFacts, Module, Quantization, Split
 
 _WORD_BITS = 32
+# Routed experts of these are created without a look at whether groups are cut (modelopt.py, ModelOptNvFp4FusedMoE).
+_UNCHECKED_EXPERTS = ("modelopt_fp4",)
 # Bits of a weight that integer methods pack; floating-point ones of 4 bits are two to a byte.
 _PACKING = ("awq", "gptq")
 
@@ -94,10 +96,10 @@ def _quantized_shares(facts: ModelFacts, config: EngineConfig) -> EngineRefusal 
         scheme = module.scheme or stored if module.quantized else None
         part = share(module, ranks, config.enable_expert_parallel)
         if scheme is not None:
-            part = padded(module, part, alignment(scheme.method, None, module.bias))
+            part = padded(module, part, alignment(scheme.method, None, not module.bias))
             reason = _stored_share(module, part, ranks, scheme)
         elif stored is None and method is not None and module.quantizable and method.input_multiple > 1:
-            part = padded(module, part, alignment(online, None, module.bias))
+            part = padded(module, part, alignment(online, None, not module.bias))
             reason = _multiple(module, part, ranks, method.input_multiple, f"{online} groups inputs by")
         if reason is not None:
             return EngineRefusal("QuantizationGroupsNotDivisible", f"{reason}. Use fewer GPUs per replica.")
@@ -122,7 +124,7 @@ def _stored_share(module: Module, part: Share, ranks: int, stored: Quantization)
     if stored.block_shape is not None:
         block = expert_block(module, part, stored.block_shape) if module.experts else stored.block_shape
         return _blocks(module, part, ranks, stored.method, *block)
-    if stored.group_size:
+    if stored.group_size and not (module.experts and stored.method in _UNCHECKED_EXPERTS):
         reason = _multiple(module, part, ranks, stored.group_size, f"{stored.method} groups inputs by")
         if reason is not None:
             return reason

@@ -35,20 +35,21 @@ _TILES = Alignment(128, 256)
 _HOPPER_TILES = Alignment(128, 128)
 
 
-def alignment(method: str | None, gpu: Gpu | None, has_bias: bool) -> Alignment:
+def alignment(method: str | None, gpu: Gpu | None, is_plain: bool) -> Alignment:
     """How a kernel pads experts.
 
     Args:
         method: quantization of the experts, None for 16 bits.
         gpu: the GPU; None for one nobody named.
-        has_bias: whether experts have biases.
+        is_plain: whether experts have neither biases nor another activation than SiLU or squared ReLU, as TRT-LLM's 16-bit
+            kernels ask (experts/trtllm_bf16_moe.py).
     """
     generation = gpu.compute_capability[0] if gpu is not None else _HOPPER
     if method == _BLOCKS:
         return Alignment(128, 128)
     if method in _MXFP4:
         return _HOPPER_TILES if generation == _HOPPER and method == "gpt_oss_mxfp4" else _TILES
-    if method is None and generation == _BLACKWELL and not has_bias:
+    if method is None and generation == _BLACKWELL and is_plain:
         return Alignment(128)
     return _PLAIN
 

@@ -109,11 +109,16 @@ def same_method(first: str, second: str) -> bool:
     return first == second or (method is not None and second in method.names)
 
 
+def may_be_requantized(stored: Quantization) -> bool:
+    """Whether vLLM lets a method that quantizes on the fly act on what such a checkpoint left in 16 bits."""
+    return stored.method.startswith("modelopt")
+
+
 def online_method(flag: str | None, stored: Quantization | None) -> str | None:
     """Method that quantizes on the fly under a `--quantization` flag; None where the checkpoint decides."""
-    if flag is None or stored is not None:
+    if flag is None or (stored is not None and not may_be_requantized(stored)):
         return None
-    name = _ONLINE_ALIASES.get(flag, flag)
+    name = _ONLINE_ALIASES.get(flag, flag) if stored is None else flag
     method = method_of(name)
     return name if method is not None and method.online else None
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from modelserving.engine import divisibility
+from modelserving.engine.architectures import known_model_types
 from modelserving.engine.cache_rules import cache_dtype_objection
 from modelserving.engine.config import EngineConfig, EngineRefusal
 from modelserving.engine.defaults import resolve_dtype
@@ -17,13 +18,14 @@ from modelserving.engine.quantization import (
     KEEPS_OWN,
     NEEDS_FILES,
     capability_number,
+    may_be_requantized,
     method_of,
     online_method,
     same_method,
     too_old,
 )
 from modelserving.engine.versions import EngineVersion
-from modelserving.models.facts import ModelFacts
+from modelserving.models.facts import ModelFacts, Quantization
 
 # Attention kernels take blocks of whole multiples of this (v1/attention/backends/).
 _BLOCK_MULTIPLE = 16
@@ -56,6 +58,17 @@ def _architecture(case: _Case) -> EngineRefusal | None:
         "ArchitectureNotSupported",
         f"vLLM {case.version.text} has no model class {case.facts.architecture}, so it cannot run {case.facts.model}."
         f"{instead}",
+    )
+
+
+def _model_type(case: _Case) -> EngineRefusal | None:
+    facts = case.facts
+    if not facts.model_type or facts.custom_code or facts.model_type in known_model_types():
+        return None
+    return EngineRefusal(
+        "ModelTypeNotSupported",
+        f"config.json of {facts.model} has the model_type {facts.model_type[:60]!r}, which vLLM {case.version.text} cannot read, and "
+        "its repository brings no code that does (auto_map). Name a revision that has it, or another model.",
     )
 
 
@@ -114,11 +127,19 @@ def _quantization_known(case: _Case) -> EngineRefusal | None:
         )
     if flag in DEPRECATED:
         return EngineRefusal("QuantizationDeprecated", f"vLLM refuses {flag} as deprecated. Use fp8_per_tensor.")
+    if stored is not None and _is_put_on_top(case, stored, flag):
+        return _requantized_experts(case, stored)
     if stored is not None and not same_method(flag, stored.method) and stored.method not in KEEPS_OWN:
         return EngineRefusal(
             "QuantizationMismatch",
             f"{case.facts.model} is stored as {stored.method}; vLLM refuses {flag} on top. Leave quantization to the "
             "checkpoint, or name a 16-bit checkpoint.",
+        )
+    if case.facts.unnamed_quantization:
+        return EngineRefusal(
+            "QuantizationMismatch",
+            f"quantization_config of {case.facts.model} has no quant_method, and vLLM refuses {flag} on top of it. Leave "
+            "quantization to the checkpoint, or name a 16-bit checkpoint.",
         )
     if stored is None and flag in NEEDS_FILES:
         return EngineRefusal(
@@ -127,6 +148,26 @@ def _quantization_known(case: _Case) -> EngineRefusal | None:
             "fp8_per_tensor.",
         )
     return None
+
+
+def _is_put_on_top(case: _Case, stored: Quantization, flag: str) -> bool:
+    """Whether a flag that quantizes while loading reaches layers of a quantized checkpoint; gpt-oss goes by `mxfp4` too."""
+    method = method_of(flag)
+    if method is None or not method.online or stored.method.endswith(flag):
+        return False
+    return case.version.requantizes and (may_be_requantized(stored) or stored.method in KEEPS_OWN)
+
+
+def _requantized_experts(case: _Case, stored: Quantization) -> EngineRefusal | None:
+    """What a checkpoint left in 16 bits may be quantized while loading, but not routed experts that it quantized."""
+    experts = [m for section in case.facts.sections for m in section.modules if m.experts and m.quantized]
+    if not experts:
+        return None
+    return EngineRefusal(
+        "QuantizationMismatch",
+        f"{case.facts.model} has routed experts stored as {stored.method}, and vLLM {case.version.text} does not "
+        f"quantize those again to {case.config.quantization}. Leave quantization to the checkpoint.",
+    )
 
 
 def _quantization_runs(case: _Case) -> EngineRefusal | None:
@@ -190,6 +231,7 @@ def _parallelism(case: _Case) -> EngineRefusal | None:
 
 _RULES: tuple[Callable[[_Case], EngineRefusal | None], ...] = (
     _architecture,
+    _model_type,
     _sizes,
     _quantization_known,
     _dtype,

@@ -68,6 +68,10 @@ class EngineVersion:
         huge_gpu_tier: whether GPUs of 160 GiB and more have defaults of their own.
         large_gpu_tier: whether GPUs of 70 GiB and more default to 1024 sequences.
         async_scheduling: whether a second batch is in flight by default.
+        chunked_hybrid: whether layers that attend within chunks keep a chunk instead of the whole context
+            (VLLM_ALLOW_CHUNKED_LOCAL_ATTN_WITH_HYBRID_KV_CACHE: off in envs.py of 0.11, on in that of 0.14).
+        requantizes: whether a method that quantizes while loading may be put on a ModelOpt checkpoint
+            (layers/quantization/base_config.py).
         wide_graphs: whether compute capability 10 captures graphs up to 1024 rows.
         never_splits_large: whether blocks above 20 MiB are kept whole while loading (max_split_size_mb=20).
         warms_sampler: whether the profile run samples with penalties set (PR #57926).
@@ -89,6 +93,8 @@ class EngineVersion:
     huge_gpu_tier: bool = False
     large_gpu_tier: bool = False
     async_scheduling: bool = False
+    chunked_hybrid: bool = False
+    requantizes: bool = False
     wide_graphs: bool = False
     never_splits_large: bool = False
     warms_sampler: bool = False
@@ -116,7 +122,7 @@ def _rows() -> tuple[EngineVersion, ...]:
     add(0, 7, 0, chunk_tokens=2048)
     add(0, 8, 5, first_engine=False)
     add(0, 11, 0, snapshot_after_nccl=True, large_gpu_tier=True)
-    add(0, 14, 0, async_scheduling=True)
+    add(0, 14, 0, async_scheduling=True, chunked_hybrid=True)
     add(0, 17, 0, fused_sampler=True)
     add(0, 18, 0)
     add(0, 19, 0)
@@ -136,7 +142,7 @@ def _rows() -> tuple[EngineVersion, ...]:
     add(0, 28, 0, methods=_METHODS | online, huge_gpu_tier=True)
     add(0, 30, 0, rejects_act_order=True)
     add(0, 31, 0)
-    add(0, 32, 0, wide_graphs=True, never_splits_large=True)
+    add(0, 32, 0, wide_graphs=True, never_splits_large=True, requantizes=True)
     add(0, 33, 0, warms_sampler=True)
     return tuple(rows)
 

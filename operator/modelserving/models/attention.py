@@ -107,12 +107,14 @@ class Experts:
         top_k: experts a token is routed to.
         intermediate_size: of one expert.
         layers: decoder layers that have experts.
+        gelu: whether they gate by GELU, which fewer kernels know than SiLU.
     """
 
     num_experts: int
     top_k: int
     intermediate_size: int
     layers: tuple[int, ...]
+    gelu: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,8 @@ class ModelFacts:
         vision: the vision tower, if there is one.
         runs_instead: Hub id of a converted checkpoint that vLLM runs, where it does not run this one.
         supports_pipeline: whether vLLM's class can be cut into pipeline stages.
+        custom_code: whether its repository brings code that reads config.json (`auto_map`).
+        unnamed_quantization: whether config.json describes a quantization that vLLM does not see, having no `quant_method`.
         checkpoint_bytes: bytes of the tensors that are stored, as read or as derived.
         assumptions: sentences on what was assumed for want of facts.
     """
@@ -109,7 +111,13 @@ class ModelFacts:
     tie_word_embeddings: bool = False
     runs_instead: str | None = None
     supports_pipeline: bool = True
+    custom_code: bool = False
+    unnamed_quantization: bool = False
     assumptions: tuple[str, ...] = ()
+
+    def __hash__(self) -> int:
+        """Equal facts hash alike; hashing every tensor would take longer than sizing them."""
+        return hash((self.model, self.revision, self.checkpoint_bytes, self.stored_dtype))
 
     @property
     def is_hybrid(self) -> bool:

@@ -24,7 +24,7 @@ from modelserving.models.fields import Fields, InvalidFieldError, show
 from modelserving.models.ignored import scheme_of, unreadable
 from modelserving.models.inventory import HeadersIncompleteError, Inventory, unexplained
 from modelserving.models.metadata import ModelMetadata
-from modelserving.models.stored_quantization import read_quantization
+from modelserving.models.stored_quantization import names_no_method, read_quantization
 from modelserving.models.undescribed import describe_undescribed
 
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -35,11 +35,13 @@ _STORED_DTYPES = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
 _FP8_SCALES: tuple[tuple[str, str | None], ...] = tuple(
     (f"{name}_scale", "float32") for name in ("q", "k", "v", "prob")
 )
+_MIXED = "modelopt_mixed"
 _KV_SCALES: Mapping[str, tuple[tuple[str, str | None], ...]] = {
     "fp8": _FP8_SCALES,
     "modelopt": _FP8_SCALES,
     "modelopt_fp4": _FP8_SCALES,
     "modelopt_mxfp8": _FP8_SCALES,
+    _MIXED: _FP8_SCALES,
     "compressed-tensors": (*_FP8_SCALES[:3], ("q_zero_point", None), ("k_zero_point", None), ("v_zero_point", None)),
 }
 # Kinds of attention whose layers have such scales; latent attention has them with ModelOpt only.
@@ -79,6 +81,10 @@ def _read(metadata: ModelMetadata) -> ModelFacts | FactsRefusal:
     dtype, dtype_assumptions = _stored_dtype(config, metadata)
     parameters = _parameter_count(sections)
     assumptions += described.assumptions + dtype_assumptions + _total_assumptions(metadata, parameters, quantization)
+    if names_no_method(config):
+        assumptions += (
+            "quantization_config in config.json has no quant_method: vLLM takes the weights for unquantized ones",
+        )
     if quantization is not None and not quantization.known:
         assumptions += (
             f"the layout of {quantization.method} weights is not known: sized by {quantization.bits} bits a weight",
@@ -110,6 +116,8 @@ def _read(metadata: ModelMetadata) -> ModelFacts | FactsRefusal:
         tie_word_embeddings=described.tie_word_embeddings,
         runs_instead=described.runs_instead,
         supports_pipeline=described.supports_pipeline,
+        custom_code=config.has("auto_map"),
+        unnamed_quantization=names_no_method(config),
         assumptions=assumptions,
     )
 
@@ -204,7 +212,9 @@ def _mark_quantized(section: Section, quantization: Quantization) -> list[Sectio
 
 
 def _marked(module: Module, index: int, quantization: Quantization) -> Module:
-    reached = module.quantizable or (quantization.lm_head and module.name.endswith("lm_head"))
+    # A head is quantized where the checkpoint says so, or where it names every module that is.
+    head = module.name.endswith("lm_head") and module.tied_to is None
+    reached = module.quantizable or (head and (quantization.lm_head or quantization.only_named))
     if quantization.experts_only and not module.experts:
         reached = False
     scheme = scheme_of(module, index, quantization) if reached else None
@@ -213,9 +223,11 @@ def _marked(module: Module, index: int, quantization: Quantization) -> Module:
 
 def _kv_scales(described: Description, quantization: Quantization) -> tuple[Section, ...]:
     """Scale parameters that these methods give each attention layer, whether the checkpoint fills them or not."""
+    # Layer by layer, ModelOpt gives attention layers scales only with a scheme for the cache (modelopt.py, ModelOptMixedPrecision).
+    named = quantization.method if quantization.method != _MIXED or quantization.kv_cache_scheme is not None else ""
     modules = tuple(
         Module(f"attn.{name}", Split.REPLICATED, 1, (1,), fixed_dtype=dtype)
-        for name, dtype in _KV_SCALES.get(quantization.method, ())
+        for name, dtype in _KV_SCALES.get(named, ())
     )
     latent = quantization.method.startswith("modelopt")
     kinds = _SCALED if not latent else (*_SCALED, AttentionKind.MLA)

@@ -5,7 +5,7 @@ config/model.py `_verify_quantization`.
 """
 
 from modelserving.models.facts import Quantization
-from modelserving.models.fields import Fields, InvalidFieldError, show
+from modelserving.models.fields import Fields, show
 from modelserving.models.metadata import ModelMetadata
 from modelserving.models.stored_compressed import LARGEST_GROUP, read_compressed
 from modelserving.models.stored_modelopt import read_modelopt
@@ -31,7 +31,7 @@ def read_quantization(metadata: ModelMetadata) -> Quantization | None:
     fields = config.part("quantization_config") or config.part("compression_config")
     if fields is not None:
         method = fields.text("quant_method").lower() or _method_by_producer(fields)
-        return _read(method, fields)
+        return _read(method, fields) if method else None
     for file, method in _FILES.items():
         content = metadata.quantization_files.get(file)
         if content is not None:
@@ -43,13 +43,19 @@ def read_quantization(metadata: ModelMetadata) -> Quantization | None:
     return None if nested is None else _read(nested.text("quant_method").lower(), nested)
 
 
+def names_no_method(config: Fields) -> bool:
+    """Whether config.json describes a quantization that vLLM does not see, since it has no `quant_method`."""
+    fields = config.part("quantization_config")
+    return fields is not None and not fields.text("quant_method") and not _method_by_producer(fields)
+
+
 def _method_by_producer(fields: Fields) -> str:
-    producer = fields.part("producer")
-    if fields.has("quant_algo") or (producer is not None and producer.text("name") == "modelopt"):
-        return "modelopt"
-    if fields.has("config_groups"):
-        return "compressed-tensors"
-    raise InvalidFieldError(f"{fields.name('quant_method')} is missing")
+    """What vLLM takes a configuration without `quant_method` for: ModelOpt's older form, or nothing at all.
+
+    Source: vLLM 0.32 transformers_utils/model_arch_config_convertor.py, `_normalize_quantization_config`.
+    """
+    older = fields.part("quantization")
+    return "modelopt" if older is not None and older.has("quant_algo") else ""
 
 
 def _read(method: str, fields: Fields) -> Quantization:
@@ -62,7 +68,7 @@ def _read(method: str, fields: Fields) -> Quantization:
     if method == "compressed-tensors":
         return read_compressed(fields)
     if method in _MODELOPT:
-        return read_modelopt(fields)
+        return read_modelopt(fields if fields.has("quant_algo") else fields.part("quantization") or fields)
     if method == "mxfp4":
         return _mxfp4(fields)
     bits = 4 if fields.flag("load_in_4bit") else 8 if fields.flag("load_in_8bit") else None

@@ -12,6 +12,7 @@ from modelserving.engine.quantization import on_the_fly_method
 from modelserving.engine.versions import EngineVersion
 from modelserving.models.facts import FactsRefusal, ModelFacts
 from modelserving.models.metadata import CheckpointRef, MetadataFailure
+from modelserving.planning.ladder import precisions
 from modelserving.planning.plan import Rejection
 from modelserving.planning.request import PlanRequest
 
@@ -47,24 +48,29 @@ class Method:
 
 
 def wanted(request: PlanRequest) -> tuple[CheckpointRef, ...]:
-    """Name the checkpoints whose facts a plan needs: the model, and the variants of the precision asked for."""
+    """Name the checkpoints whose facts a plan needs: the model, and the variants of a precision that it may come to."""
     model, *variants = request.checkpoints
-    return (model.ref, *(variant.ref for variant in variants if variant.precision is request.precision))
+    allowed = (request.precision, *precisions(request.fallbacks))
+    return (model.ref, *(variant.ref for variant in variants if variant.precision in allowed))
 
 
 def methods(
-    request: PlanRequest, facts: Mapping[CheckpointRef, ModelFacts | FactsRefusal | MetadataFailure]
+    request: PlanRequest,
+    facts: Mapping[CheckpointRef, ModelFacts | FactsRefusal | MetadataFailure],
+    precision: Precision,
 ) -> tuple[Method, ...] | Rejection:
-    """List the ways to serve what is asked, best first, or say why there is none."""
+    """List the ways to serve the model in one precision, best first, or say why there is none."""
     found: list[Method] = []
     failures: list[FactsRefusal | MetadataFailure] = []
     unfit: list[str] = []
-    for ref in wanted(request):
-        known = facts[ref]
-        if not isinstance(known, ModelFacts):
-            failures.append(known)
+    for number, checkpoint in enumerate(request.checkpoints):
+        if number and checkpoint.precision is not precision:
             continue
-        method = _method(request.precision, known, is_variant=ref is not request.checkpoints[0].ref)
+        known = facts.get(checkpoint.ref)
+        if not isinstance(known, ModelFacts):
+            failures += [known] if known is not None else []
+            continue
+        method = _method(precision, known, is_variant=number > 0)
         found += [method] if isinstance(method, Method) else []
         unfit += [method] if isinstance(method, str) else []
     if found:
@@ -72,7 +78,7 @@ def methods(
         return tuple(sorted(found, key=lambda method: method.on_the_fly is not None))
     if failures:
         return Rejection(failures[0].reason, failures[0].message)
-    return _no_method(request, unfit)
+    return _no_method(request, precision, unfit)
 
 
 def _method(asked: Precision, facts: ModelFacts, is_variant: bool) -> Method | str:
@@ -92,8 +98,7 @@ def _method(asked: Precision, facts: ModelFacts, is_variant: bool) -> Method | s
     return Method(facts, "auto", asked.value, asked.value)
 
 
-def _no_method(request: PlanRequest, unfit: Iterable[str]) -> Rejection:
-    asked = request.precision
+def _no_method(request: PlanRequest, asked: Precision, unfit: Iterable[str]) -> Rejection:
     example = request.checkpoints[0].ref.model
     suffix = "-AWQ" if asked is Precision.INT4 else "-GPTQ-Int8" if asked is Precision.INT8 else "-FP8"
     return Rejection(

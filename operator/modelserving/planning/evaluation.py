@@ -1,21 +1,26 @@
 """One candidate, checked: would vLLM start with it, and does the memory suffice."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from modelserving.api.choices import Fallback
 from modelserving.api.reasons import Reason
+from modelserving.engine.batching import BatchFlags, batch_sizes
 from modelserving.engine.config import EngineConfig, EngineRefusal
 from modelserving.engine.defaults import batch_defaults, default_gpu_memory_utilization
 from modelserving.engine.rules import refusal
 from modelserving.engine.versions import EngineVersion
 from modelserving.planning.candidates import Candidate
+from modelserving.planning.context import longest_context
+from modelserving.planning.degrees import NOTHING, Degrees, context_length, offload_bytes, smaller
 from modelserving.planning.plan import Rejected
 from modelserving.planning.request import PlanRequest
 from modelserving.sizing.budget import MemoryEstimate
 from modelserving.sizing.memory import estimate
-from modelserving.units import format_gib
+from modelserving.units import ceil_div, format_gib
 
 # What a GPU without bfloat16 makes of a bf16 checkpoint is float16: the plan says what is served, not what is stored.
 PRECISION_OF_DTYPE = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
+INSUFFICIENT_HOST_MEMORY = "InsufficientHostMemory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +29,36 @@ class Evaluated:
 
     Attributes:
         precision: precision of the weights as served, in the API's words.
+        degrees: how much is given up of what is given up by degrees.
     """
 
     candidate: Candidate
     config: EngineConfig
     memory: MemoryEstimate
     precision: str
+    degrees: Degrees = NOTHING
 
     @property
     def stored(self) -> bool:
         """Whether the weights are served as stored."""
         return self.config.quantization is None and self.precision == self.candidate.method.facts.stored_precision
 
+    @property
+    def host_memory_bytes(self) -> int:
+        """Host memory that a replica needs on each of its nodes."""
+        return host_memory_per_node(self.candidate, self.memory)
 
-def evaluate(request: PlanRequest, candidate: Candidate, version: EngineVersion) -> Evaluated | Rejected:
+
+def host_memory_per_node(candidate: Candidate, memory: MemoryEstimate) -> int:
+    """Host memory that a replica needs on each of its nodes."""
+    return ceil_div(memory.host_memory_bytes, candidate.layout.nodes)
+
+
+def evaluate(
+    request: PlanRequest, candidate: Candidate, version: EngineVersion, degrees: Degrees = NOTHING
+) -> Evaluated | Rejected:
     """Check a candidate: engine rules first, then memory."""
-    config = engine_config(request, candidate, version)
+    config = engine_config(request, candidate, version, degrees)
     if isinstance(config, EngineRefusal):
         return _rejected(candidate, config.reason, config.message)
     gpu, facts = candidate.shape.gpu, candidate.method.facts
@@ -47,37 +66,47 @@ def evaluate(request: PlanRequest, candidate: Candidate, version: EngineVersion)
         return _rejected(candidate, refused.reason, refused.message)
     memory = estimate(facts, config, gpu, version, request.concurrency)
     if not memory.fits:
-        message = _too_large(request, candidate, config, memory, version)
+        message = _too_large(config, memory, longest_context(facts, config, gpu, version, request.concurrency, memory))
         return _rejected(candidate, Reason.NOTHING_FITS, message, memory.shortfall_bytes)
-    if memory.host_memory_bytes > candidate.shape.host_memory_bytes:
+    needed = host_memory_per_node(candidate, memory)
+    if needed > candidate.shape.host_memory_bytes:
         return _rejected(
             candidate,
-            "InsufficientHostMemory",
-            f"needs {format_gib(memory.host_memory_bytes)} of host memory, the largest such node has "
+            INSUFFICIENT_HOST_MEMORY,
+            f"needs {format_gib(needed)} of host memory, the largest such node has "
             f"{format_gib(candidate.shape.host_memory_bytes)}",
         )
-    return Evaluated(candidate, config, memory, _served_precision(candidate, config))
+    return Evaluated(candidate, config, memory, _served_precision(candidate, config), degrees)
 
 
-def engine_config(request: PlanRequest, candidate: Candidate, version: EngineVersion) -> EngineConfig | EngineRefusal:
+def engine_config(
+    request: PlanRequest, candidate: Candidate, version: EngineVersion, degrees: Degrees = NOTHING
+) -> EngineConfig | EngineRefusal:
     """Resolve every size the engine is started with."""
-    facts, gpu = candidate.method.facts, candidate.shape.gpu
+    facts, gpu, layout, rung = candidate.method.facts, candidate.shape.gpu, candidate.layout, candidate.rung
     resolved = candidate.method.resolve(gpu, version)
     if isinstance(resolved, EngineRefusal):
         return resolved
-    batched_tokens, sequences = batch_defaults(version, gpu)
+    length = context_length(request, facts, degrees)
     # What the user wants to serve at once must be allowed to run at once.
-    sequences = max(sequences, request.concurrency)
+    sequences = max(batch_defaults(version, gpu)[1], request.concurrency)
+    sizes = batch_sizes(facts, version, gpu, length, BatchFlags(max_num_seqs=sequences))
+    if isinstance(sizes, EngineRefusal):
+        return sizes
+    tokens, sequences = smaller(request, facts, length, max(sizes[0], sequences), sequences, degrees)
     return EngineConfig(
-        max_model_len=request.context_length or facts.max_model_len,
+        max_model_len=length,
         max_num_seqs=sequences,
-        max_num_batched_tokens=max(batched_tokens, sequences),
+        max_num_batched_tokens=tokens,
         gpu_memory_utilization=request.gpu_memory_utilization or default_gpu_memory_utilization(version),
         dtype=resolved[0],
         quantization=resolved[1],
-        kv_cache_dtype=request.kv_cache_dtype,
-        tensor_parallel_size=candidate.tensor_parallel_size,
-        cpu_offload_bytes=request.cpu_offload_bytes,
+        kv_cache_dtype="fp8" if Fallback.FP8_KV_CACHE in rung else request.kv_cache_dtype,
+        tensor_parallel_size=layout.tensor_parallel_size,
+        pipeline_parallel_size=layout.pipeline_parallel_size,
+        enable_expert_parallel=layout.whole_experts,
+        enforce_eager=Fallback.EAGER in rung,
+        cpu_offload_bytes=offload_bytes(request, degrees),
     )
 
 
@@ -92,9 +121,7 @@ def _rejected(candidate: Candidate, reason: str, message: str, shortfall_bytes: 
     return Rejected(candidate.label, str(reason), message, candidate.gpus, candidate.shape.gpu.product, shortfall_bytes)
 
 
-def _too_large(
-    request: PlanRequest, candidate: Candidate, config: EngineConfig, memory: MemoryEstimate, version: EngineVersion
-) -> str:
+def _too_large(config: EngineConfig, memory: MemoryEstimate, fitting_length: int) -> str:
     rank, budget = memory.tightest_rank, format_gib(memory.budget_bytes)
     if rank.weights.value > memory.budget_bytes:
         return f"{format_gib(rank.weights.value)} of weights on each GPU, {budget} to spend"
@@ -110,22 +137,4 @@ def _too_large(
         f"short by {format_gib(memory.shortfall_bytes)} on each GPU: {format_gib(kv_cache)} of KV cache beside "
         f"{format_gib(rank.without_kv_cache)} of all else, which may reach {format_gib(upper)}; {budget} to spend"
     )
-    length = longest_context(request, candidate, config, memory, version)
-    return f"{text}; would fit with contextLength ≤ {length:,}" if length else text
-
-
-def longest_context(
-    request: PlanRequest, candidate: Candidate, config: EngineConfig, memory: MemoryEstimate, version: EngineVersion
-) -> int:
-    """Find a context length in whole blocks that would fit, 0 if none does.
-
-    Exact where every layer keeps the whole context; where layers keep a window the true limit may lie above.
-    """
-    kv = memory.kv_cache
-    blocks = memory.tightest_rank.kv_cache_available_low // kv.bytes_per_block - 1 if kv.bytes_per_block else 0
-    length = blocks // request.concurrency * kv.block_size
-    if not 0 < length < config.max_model_len:
-        return 0
-    shorter = replace(config, max_model_len=length)
-    facts, gpu = candidate.method.facts, candidate.shape.gpu
-    return length if estimate(facts, shorter, gpu, version, request.concurrency).fits else 0
+    return f"{text}; would fit with contextLength ≤ {fitting_length:,}" if fitting_length else text

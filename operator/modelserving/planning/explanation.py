@@ -8,8 +8,10 @@ from modelserving.cluster.nodes import PRODUCT_LABEL
 from modelserving.cluster.snapshot import ClusterSnapshot, NodeFacts
 from modelserving.planning.checkpoints import Method
 from modelserving.planning.evaluation import Evaluated
+from modelserving.planning.layouts import Tier
 from modelserving.planning.placing import obstacle_of
-from modelserving.planning.plan import Rejected, Rejection
+from modelserving.planning.plan import Rejected, Rejection, Remedy
+from modelserving.planning.remedies import achieved
 from modelserving.planning.request import PlanRequest
 from modelserving.units import format_gib
 
@@ -27,14 +29,39 @@ def decision(request: PlanRequest, chosen: Evaluated) -> str:
         how = f"{config.quantization} while loading"
     else:
         how = "as stored" if chosen.stored else f"stored in {method.facts.stored_precision}"
+    layout = chosen.candidate.layout
     parallel = f", tensor parallel {config.tensor_parallel_size}" if config.tensor_parallel_size > 1 else ""
+    parallel += f", pipeline parallel {config.pipeline_parallel_size}" if config.pipeline_parallel_size > 1 else ""
+    parallel += f" over {layout.nodes} nodes" if layout.nodes > 1 else ""
+    parallel += ", whole experts on each GPU" if layout.whole_experts else ""
     product = chosen.candidate.shape.gpu.product
     spare = max(0, rank.kv_cache_available - memory.kv_cache.requested_bytes)
     return (
         f"{method.facts.model} in {chosen.precision} ({how}) on {config.world_size} × {product}{parallel}: each GPU holds "
         f"{format_gib(rank.weights.value)} of weights and {format_gib(memory.kv_cache.requested_bytes)} of KV cache for "
         f"{request.concurrency} × {config.max_model_len:,} tokens, with {format_gib(spare)} to spare of {format_gib(memory.budget_bytes)}."
+        f"{_given_up(chosen)}"
     )
+
+
+def _given_up(chosen: Evaluated) -> str:
+    """Say which of the user's fallbacks were taken, as a sentence; empty where none was."""
+    given_up = chosen.candidate.rung.given_up
+    return f" As spec.fallbacks allows, it takes {', '.join(given_up)}{achieved(chosen)}." if given_up else ""
+
+
+def cautions(chosen: Evaluated) -> tuple[str, ...]:
+    """Say what a user should know of the layout, in sentences."""
+    layout = chosen.candidate.layout
+    if layout.tier is Tier.STAGES_ON_A_NODE:
+        takes_turns = (
+            "The GPUs take turns on each request (pipeline parallel), since no tensor parallel size alone does: answers "
+            "come later than with tensor parallelism, throughput is kept where several requests run at once."
+        )
+        return (takes_turns,)
+    if layout.tier is Tier.ACROSS_NODES:
+        return ("Layers are cut over the network between nodes: without RDMA every token waits for it.",)
+    return ()
 
 
 def no_nodes(request: PlanRequest, snapshot: ClusterSnapshot, shapes: Sequence[NodeShape]) -> Rejection:
@@ -72,8 +99,14 @@ def _named(request: PlanRequest, nodes: Sequence[NodeFacts]) -> str:
     return "; ".join(f"{node.name}: {obstacle_of(request, node)}" for node in first) + more
 
 
-def rejection(request: PlanRequest, methods: Sequence[Method], rejected: Sequence[Rejected], sizes: str) -> Rejection:
-    """Put together why no candidate passed, naming the nearest one."""
+def rejection(
+    request: PlanRequest,
+    methods: Sequence[Method],
+    rejected: Sequence[Rejected],
+    sizes: str,
+    remedies: tuple[Remedy, ...] = (),
+) -> Rejection:
+    """Put together why no candidate passed, naming the nearest one and what would help."""
     reasons = {(entry.reason, entry.message) for entry in rejected}
     if len(reasons) == 1 and rejected[0].reason != Reason.NOTHING_FITS:
         reason, message = reasons.pop()
@@ -89,6 +122,15 @@ def rejection(request: PlanRequest, methods: Sequence[Method], rejected: Sequenc
     length = request.context_length or methods[0].facts.max_model_len
     return Rejection(
         Reason.NOTHING_FITS.value,
-        f"{sizes}; no node takes it with {request.concurrency} × {length:,} tokens. Nearest is {nearest.candidate}: {nearest.message}.",
+        f"{sizes}; no node takes it with {request.concurrency} × {length:,} tokens. Nearest is {nearest.candidate}: {nearest.message}."
+        f"{_would_help(remedies)}",
         tuple(rejected),
+        remedies=remedies,
     )
+
+
+def _would_help(remedies: Sequence[Remedy]) -> str:
+    """Say what would help, as a sentence; empty where nothing known would."""
+    if not remedies:
+        return ""
+    return " It would run with " + ", or ".join(f"{remedy.change} ({remedy.message})" for remedy in remedies) + "."

@@ -36,6 +36,19 @@ class Alternative:
 
 
 @dataclass(frozen=True, slots=True)
+class Remedy:
+    """What would make a rejected model fit.
+
+    Attributes:
+        change: what to write into spec, ready to paste.
+        message: what it would achieve.
+    """
+
+    change: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Placement:
     """Where a replica goes.
 
@@ -78,6 +91,7 @@ class Plan:
         concurrency: requests of full length that were asked for.
         checkpoint_bytes: bytes of the checkpoint on disk.
         decision: one sentence a manager understands.
+        given_up: the user's fallbacks that were taken, in the API's words.
         rejected: candidates considered before, in the order of preference.
         alternatives: what else would work.
         notes: what was assumed, and where facts came from, in sentences.
@@ -99,6 +113,7 @@ class Plan:
     concurrency: int
     checkpoint_bytes: int
     decision: str
+    given_up: tuple[str, ...] = ()
     rejected: tuple[Rejected, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
     notes: tuple[str, ...] = ()
@@ -119,9 +134,11 @@ class Rejection:
         message: what is wrong, with numbers, and what would work.
         rejected: every candidate with its reason.
         notes: as in a plan.
+        remedies: what would make it fit.
     """
 
     reason: str
     message: str
     rejected: tuple[Rejected, ...] = ()
     notes: tuple[str, ...] = ()
+    remedies: tuple[Remedy, ...] = ()

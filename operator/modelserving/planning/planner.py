@@ -1,31 +1,29 @@
 """The one decision: request, facts and snapshot become a plan or a rejection.
 
-    methods      ways to serve what is asked: as stored, cast, quantized while loading, a variant
-    shapes       nodes without an obstacle, grouped by their GPUs, with what is free on them
-    candidates   method x shape x tensor parallel size, in the order of preference
-    evaluation   would vLLM start (rules), does the memory suffice (arithmetic)
+    methods      ways to serve what is asked: as stored, cast, quantized while loading, a variant      planning.checkpoints
+    shapes       nodes without an obstacle, grouped by their GPUs, with what is free on them           cluster.capacity
+    candidates   method x shape x layout, in the order of preference                                   planning.candidates
+    evaluation   would vLLM start (rules), does the memory suffice (arithmetic)                        planning.evaluation
+    search       as asked first; then, where nothing fits, what the user's fallbacks allow             planning.search
 
-The first candidate that passes and whose GPUs are free is taken; if none is free, the first that passes, and the plan says what it
-waits for. Pure and deterministic: the order of nodes and pods does not matter, the same input gives the same plan.
+Pure and deterministic: the order of nodes and pods does not matter, the same input gives the same plan.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from modelserving.cluster.snapshot import ClusterSnapshot
 from modelserving.engine.versions import EngineVersion, engine_version
 from modelserving.models.facts import FactsRefusal, ModelFacts
 from modelserving.models.metadata import CheckpointRef, MetadataFailure, Origin
 from modelserving.planning import explanation
-from modelserving.planning.candidates import Candidate, enumerate_candidates
 from modelserving.planning.checkpoints import Method, methods
-from modelserving.planning.evaluation import Evaluated, evaluate
+from modelserving.planning.evaluation import Evaluated
 from modelserving.planning.placing import place, usable_shapes
 from modelserving.planning.plan import Alternative, Plan, Rejected, Rejection
+from modelserving.planning.remedies import remedies
 from modelserving.planning.request import PlanRequest
+from modelserving.planning.search import MOST_ALTERNATIVES, Found, Search
 from modelserving.units import format_gib
-
-# Alternatives shown beside a plan: one for each other product, at most this many.
-MOST_ALTERNATIVES = 3
 
 
 def plan(
@@ -41,51 +39,25 @@ def plan(
         snapshot: nodes and bound pods.
     """
     version = engine_version(request.engine_version)
-    ways = methods(request, facts)
-    if isinstance(ways, Rejection):
+    ways = methods(request, facts, request.precision)
+    if isinstance(ways, Rejection) and not request.fallbacks:
         return ways
     usable = usable_shapes(request, snapshot)
-    candidates = enumerate_candidates(request, ways, usable)
-    if not candidates:
+    shapes = tuple(shape for shape in usable if not request.gpu_products or shape.gpu.product in request.gpu_products)
+    if not shapes:
         return explanation.no_nodes(request, snapshot, usable)
-    passed, rejected = _search(request, candidates, version)
-    notes = _notes(ways, version)
-    chosen = passed[0] if passed else None
-    if chosen is None:
-        refused = explanation.rejection(request, ways, rejected, _sizes(ways))
-        return Rejection(refused.reason, refused.message, refused.rejected, notes)
-    return _plan(request, snapshot, chosen, passed, rejected, notes)
-
-
-def _search(
-    request: PlanRequest, candidates: Sequence[Candidate], version: EngineVersion
-) -> tuple[list[Evaluated], list[Rejected]]:
-    """Evaluate candidates in order; the best comes first among those that pass, free GPUs before busy ones.
-
-    Stops once the best is known and `MOST_ALTERNATIVES` other products were seen to work. Of a product that works with n GPUs no more
-    than n are looked at, unless those n are not free.
-    """
-    passed: list[Evaluated] = []
-    rejected: list[Rejected] = []
-    settled: set[str] = set()
-    for candidate in candidates:
-        shape = candidate.shape
-        if shape.gpu.product in settled:
-            continue
-        outcome = evaluate(request, candidate, version)
-        if isinstance(outcome, Rejected):
-            rejected.append(outcome)
-            continue
-        passed.append(outcome)
-        settled.add(shape.gpu.product)
-        if len(passed) > MOST_ALTERNATIVES and any(_free(request, earlier) for earlier in passed):
-            break
-    return sorted(passed, key=lambda outcome: not _free(request, outcome)), rejected
-
-
-def _free(request: PlanRequest, outcome: Evaluated) -> bool:
-    candidate = outcome.candidate
-    return candidate.shape.replicas_free(candidate.gpus, outcome.memory.host_memory_bytes) >= request.replicas
+    search = Search(request, facts, version, (shapes,))
+    asked = search.as_asked()
+    found = asked if asked.passed or not request.fallbacks else search.with_fallbacks()
+    if found.passed:
+        return _plan(request, snapshot, found, asked.rejected, version)
+    if isinstance(ways, Rejection):
+        return ways
+    if not asked.rejected:
+        return explanation.no_nodes(request, snapshot, usable)
+    notes = _notes((way.facts for way in ways), version)
+    refused = explanation.rejection(request, ways, asked.rejected, _sizes(ways), remedies(search))
+    return Rejection(refused.reason, refused.message, refused.rejected, notes, refused.remedies)
 
 
 def _sizes(ways: Sequence[Method]) -> str:
@@ -96,9 +68,9 @@ def _sizes(ways: Sequence[Method]) -> str:
     )
 
 
-def _notes(ways: Sequence[Method], version: EngineVersion) -> tuple[str, ...]:
+def _notes(served: Iterable[ModelFacts], version: EngineVersion) -> tuple[str, ...]:
     notes = []
-    for facts in (way.facts for way in ways):
+    for facts in served:
         if facts.origin is Origin.CATALOGUE:
             notes.append(
                 f"Facts of {facts.model} come from the catalogue bundled with the operator: no Hub could be asked, so its "
@@ -108,28 +80,28 @@ def _notes(ways: Sequence[Method], version: EngineVersion) -> tuple[str, ...]:
     return (*notes, version.note) if version.note else tuple(notes)
 
 
-def _alternatives(chosen: Evaluated, passed: Sequence[Evaluated]) -> tuple[Alternative, ...]:
+def _alternatives(passed: Sequence[Evaluated]) -> tuple[Alternative, ...]:
     return tuple(
         Alternative(
             outcome.candidate.label,
             f"{outcome.precision}, {format_gib(outcome.memory.tightest_rank.weights.value)} of weights on each GPU, "
             f"{outcome.memory.max_concurrency:.1f} requests of full length at once",
         )
-        for outcome in passed
-        if outcome is not chosen
+        for outcome in passed[1:]
     )[:MOST_ALTERNATIVES]
 
 
 def _plan(
     request: PlanRequest,
     snapshot: ClusterSnapshot,
-    chosen: Evaluated,
-    passed: Sequence[Evaluated],
+    found: Found,
     rejected: Sequence[Rejected],
-    notes: tuple[str, ...],
+    version: EngineVersion,
 ) -> Plan:
-    method = chosen.candidate.method
+    chosen = found.passed[0]
+    candidate, method = chosen.candidate, chosen.candidate.method
     stored = method.facts.stored_quantization
+    notes = _notes((method.facts,), version) + chosen.memory.assumptions + explanation.cautions(chosen)
     return Plan(
         model=method.facts.model,
         revision=method.facts.revision,
@@ -141,20 +113,21 @@ def _plan(
         quantization=chosen.config.quantization or (stored.method if stored else None),
         engine_version=request.engine_version,
         config=chosen.config,
-        placement=place(
-            request, snapshot, chosen.candidate.shape, chosen.candidate.gpus, chosen.memory.host_memory_bytes
-        ),
+        placement=place(request, snapshot, candidate.shape, candidate.layout, chosen.host_memory_bytes),
         memory=chosen.memory,
         concurrency=request.concurrency,
         checkpoint_bytes=method.facts.checkpoint_bytes,
         decision=explanation.decision(request, chosen),
+        given_up=tuple(fallback.value for fallback in candidate.rung.given_up),
         rejected=_worth_showing(chosen, rejected),
-        alternatives=_alternatives(chosen, passed),
-        notes=tuple(dict.fromkeys(notes + chosen.memory.assumptions)),
+        alternatives=_alternatives(found.passed),
+        notes=tuple(dict.fromkeys(notes)),
         request_digest=request.digest(),
     )
 
 
 def _worth_showing(chosen: Evaluated, rejected: Sequence[Rejected]) -> tuple[Rejected, ...]:
     """Keep the rejected candidates that would have been preferred to the chosen one."""
+    if chosen.candidate.rung.given_up:
+        return tuple(rejected)
     return tuple(entry for entry in rejected if entry.gpus <= chosen.candidate.gpus)

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from modelserving.api.modelserving import ModelServingSpec, Precision
+from modelserving.api.modelserving import Fallback, ModelServingSpec, Precision
 from modelserving.engine.versions import DEFAULT_ENGINE_VERSION
 from modelserving.models.metadata import CheckpointRef
 from modelserving.units import parse_whole
@@ -37,6 +37,7 @@ class PlanRequest:
         concurrency: requests of full length at once.
         kv_cache_dtype: as `--kv-cache-dtype` names it.
         gpu_products: products allowed; empty means any.
+        fallbacks: what may be given up to make the model fit, in this order.
         cpu_offload_bytes: host memory per GPU for weights.
         engine_version: vLLM version to plan for.
         engine_version_is_default: whether the operator chose it; a new default then does not touch what runs.
@@ -57,6 +58,7 @@ class PlanRequest:
     pipeline_parallel_size: int | None = None
     max_gpus_per_replica: int | None = None
     gpu_memory_utilization: float | None = None
+    fallbacks: tuple[Fallback, ...] = ()
     cpu_offload_bytes: int = 0
     engine_version: str = DEFAULT_ENGINE_VERSION
     engine_version_is_default: bool = False
@@ -68,10 +70,13 @@ class PlanRequest:
         """Digest of all that is asked: two requests with the same digest are served by the same plan.
 
         Replicas and key are left out, since scaling does not make a new plan, and so is a version that the operator chose, since its
-        upgrade must not restart every model.
+        upgrade must not restart every model. Nor must a field that this version of the operator is the first to have.
         """
         fields = dataclasses.asdict(self)
-        for name in ("key", "replicas", *(("engine_version",) if self.engine_version_is_default else ())):
+        left_out = ["key", "replicas"]
+        left_out += ["engine_version"] if self.engine_version_is_default else []
+        left_out += [] if self.fallbacks else ["fallbacks"]
+        for name in left_out:
             fields.pop(name)
         text = json.dumps(fields, sort_keys=True, separators=(",", ":"), default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -95,6 +100,7 @@ def request_from(key: str, spec: ModelServingSpec, default_engine_version: str =
         pipeline_parallel_size=spec.gpu.pipeline_parallel_size,
         max_gpus_per_replica=spec.gpu.max_per_replica,
         gpu_memory_utilization=spec.gpu.memory_utilization,
+        fallbacks=tuple(spec.fallbacks),
         cpu_offload_bytes=parse_whole(spec.offload.cpu_per_gpu),
         engine_version=(spec.engine.version or default_engine_version).removeprefix("v"),
         engine_version_is_default=spec.engine.version is None,

@@ -12,14 +12,8 @@ def unsupported(spec: ModelServingSpec, allow_host_path: bool) -> Rejection | No
         sentences.append("spec.model: models on a volume (pvc://…) are not read yet; use a Hub id")
     if any(variant.model.startswith("pvc://") for variant in spec.variants):
         sentences.append("spec.variants: models on a volume (pvc://…) are not read yet; use a Hub id")
-    if spec.fallbacks:
-        sentences.append(
-            f"spec.fallbacks ({', '.join(spec.fallbacks)}): not acted on yet; set spec.precision, spec.offload or spec.contextLength"
-        )
     if spec.replan is not Replan.NEVER:
         sentences.append(f"spec.replan: {spec.replan} is not acted on yet; only Never is")
-    if (spec.gpu.pipeline_parallel_size or 1) > 1:
-        sentences.append("spec.gpu.pipelineParallelSize: only 1 is planned yet; use spec.gpu.tensorParallelSize")
     if sentences:
         return Rejection(
             Reason.NOT_YET_SUPPORTED.value,

@@ -31,9 +31,8 @@ _REVISION_HISTORY = 2
 
 def render(serving: ModelServing, plan: Plan, settings: Settings) -> tuple[dict[str, Any], ...] | RenderProblem:
     """Write the Deployment and the Service of a ModelServing, or say which field stands against it."""
-    problem = _plan_problem(plan)
-    if problem is not None:
-        return problem
+    if plan.placement.nodes_per_replica > 1 and not serving.spec.plan_only:
+        return _spans_nodes(plan)
     flag = check_extra_args(serving.spec.engine.extra_args, plan.engine_version)
     if flag is not None:
         return RenderProblem(flag.reason, flag.message)
@@ -43,13 +42,13 @@ def render(serving: ModelServing, plan: Plan, settings: Settings) -> tuple[dict[
     return with_digest(_deployment(serving, plan, template)), with_digest(_service(serving))
 
 
-def _plan_problem(plan: Plan) -> RenderProblem | None:
-    if plan.placement.nodes_per_replica == 1:
-        return None
+def _spans_nodes(plan: Plan) -> RenderProblem:
+    placement = plan.placement
     return RenderProblem(
         Reason.NOT_YET_SUPPORTED,
-        f"The plan spans {plan.placement.nodes_per_replica} nodes for each replica, and only one is rendered yet; "
-        "set spec.gpu.maxPerReplica to the GPUs of one node.",
+        f"{plan.decision} This version of the operator does not start a replica on {placement.nodes_per_replica} nodes: "
+        f"spec.planOnly: true shows the plan whole; spec.gpu.maxPerReplica: {placement.gpus_per_node} keeps a replica on one "
+        "node, where spec.fallbacks may make it fit.",
     )
 
 

@@ -95,6 +95,7 @@ def plan_status(plan: Plan, arguments: Sequence[str]) -> PlanStatus:
         gpus_per_replica=plan.gpus_per_replica,
         gpu_product=plan.placement.gpu_product,
         nodes_per_replica=plan.placement.nodes_per_replica,
+        fallbacks_taken=list(plan.given_up),
         arguments=list(arguments),
         memory=[_rank(rank, plan.memory) for rank in plan.memory.ranks],
         kv_cache_tokens=plan.memory.kv_cache_tokens,

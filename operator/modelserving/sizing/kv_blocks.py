@@ -7,6 +7,7 @@ Source: vLLM 0.32 platforms/interface.py `update_block_size_for_backend`, platfo
 `get_supported_kernel_block_sizes` of the backends in v1/attention/backends/.
 """
 
+from modelserving.engine.batching import is_prefix_lm
 from modelserving.engine.config import EngineConfig
 from modelserving.engine.device import Gpu
 from modelserving.engine.shares import local_heads
@@ -25,6 +26,11 @@ _SPARSE_MLA = 64
 # FlashInfer's MLA kernels exist for these sizes of a query head's part without rotary embedding.
 _FLASHINFER_MLA_HEADS = (64, 128, 192)
 _HOPPER = 9
+# FlashAttention 4 on Hopper dequantizes an fp8 cache of heads of this size in pages of 64 tokens (backends/flash_attn.py).
+_WIDEST_HEAD = 512
+_WIDE_HEAD_PAGE = 64
+# Where images attend both ways, Triton and FlashInfer share a cache of such heads in the same pages (backends/triton_flashinfer.py).
+_TWO_WAY_HEADS = (256, 512)
 _DATA_CENTER_BLACKWELL = 10
 # Hybrids of MLA and recurrent layers use whole multiples of this.
 _HYBRID_MLA_MULTIPLE = 128
@@ -47,7 +53,10 @@ def kernel_block(facts: ModelFacts, gpu: Gpu, dtype: str) -> int:
     """Tokens in a block by the attention backend that vLLM picks on a GPU."""
     latent, family = facts.latent_attention, gpu.compute_capability[0]
     if latent is None:
-        return DEFAULT_BLOCK_SIZE
+        widest = max((group.head_size for group in facts.attention if group.keeps_cache), default=0)
+        paged = family == _HOPPER and dtype in ("fp8", "fp8_e4m3") and widest == _WIDEST_HEAD
+        two_ways = family == _DATA_CENTER_BLACKWELL and is_prefix_lm(facts) and widest in _TWO_WAY_HEADS
+        return _WIDE_HEAD_PAGE if paged or two_ways else DEFAULT_BLOCK_SIZE
     if latent.index_topk is not None:
         return _SPARSE_MLA
     if family == _DATA_CENTER_BLACKWELL:

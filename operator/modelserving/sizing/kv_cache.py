@@ -92,7 +92,7 @@ def _kept(
     facts: ModelFacts, config: EngineConfig, version: EngineVersion, dtype: str, size: int
 ) -> Iterator[tuple[LayerCache, tuple[int, ...]]]:
     """What layers keep, with the layers that keep it."""
-    promoted = _promotes_windows(facts, config)
+    promoted = _promotes_windows(facts, config, version)
     skipped = _skipped(facts, dtype)
     for group in facts.attention:
         if group.kind is AttentionKind.MAMBA:
@@ -106,12 +106,13 @@ def _kept(
                     yield _attention(group, config, version, name, size, promoted), layers
 
 
-def _promotes_windows(facts: ModelFacts, config: EngineConfig) -> bool:
+def _promotes_windows(facts: ModelFacts, config: EngineConfig, version: EngineVersion) -> bool:
     """Whether layers with a window keep the whole context: only beside layers that do, without the hybrid manager."""
     kinds = {group.kind for group in facts.attention}
     if not kinds & {AttentionKind.FULL, AttentionKind.MLA}:
         return False
-    return config.disable_hybrid_kv_cache_manager or AttentionKind.CHUNKED_LOCAL in kinds
+    chunks_kept_whole = AttentionKind.CHUNKED_LOCAL in kinds and not version.chunked_hybrid
+    return config.disable_hybrid_kv_cache_manager or chunks_kept_whole
 
 
 def _skipped(facts: ModelFacts, dtype: str) -> frozenset[int]:

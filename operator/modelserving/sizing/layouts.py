@@ -17,8 +17,9 @@ DTYPE_BYTES: Mapping[str, int] = {"float32": 4, "bfloat16": 2, "float16": 2, "in
 _SCALE_BYTES = 4
 _WORD_BITS = 32
 _WORD_BYTES = 4
-# compressed-tensors keeps the logical shape of a packed weight: two int64.
-_SHAPE_BYTES = 16
+# compressed-tensors keeps the logical shape of a packed weight: two int64, of stacked experts two numbers in the model's dtype each.
+_SHAPE_SIDES = 2
+_SHAPE_SIDE_BYTES = 8
 # online/fp8.py, per-block: 128 x 128 weights share a scale.
 _ONLINE_BLOCK = 128
 # Microscaling formats: 32 weights share a scale of one byte; NVFP4: 16.
@@ -102,7 +103,9 @@ def _four_bit_floats(share: Share, stored: Quantization) -> tuple[int, ...]:
         return (weights, share.elements // _MX_GROUP)
     globals_ = share.experts * len(share.rows) * _SCALE_BYTES
     inputs = () if stored.dynamic_activations is None else (globals_,)
-    return (weights, share.elements // (stored.group_size or _NV_GROUP), globals_, *inputs)
+    # Inputs that fill no group have no scale of their own (modelopt.py, ModelOptNvFp4FusedMoE): other layers have none such.
+    groups = share.columns // (stored.group_size or _NV_GROUP)
+    return (weights, share.experts * share.num_rows * groups, globals_, *inputs)
 
 
 def _packed(module: Module, share: Share, size: int, stored: Quantization) -> tuple[int, ...]:
@@ -113,7 +116,9 @@ def _packed(module: Module, share: Share, size: int, stored: Quantization) -> tu
     scales = share.experts * groups * share.num_rows * size
     zeros = share.experts * groups * ceil_div(share.num_rows, per_word) * _WORD_BYTES
     zero_points = (zeros,) if stored.zero_point else ()
-    shape = (_SHAPE_BYTES * (share.experts if module.experts else 1),) if stored.method == "compressed-tensors" else ()
+    shape: tuple[int, ...] = ()
+    if stored.method == "compressed-tensors":
+        shape = (_SHAPE_SIDES * size * share.experts if module.experts else _SHAPE_SIDES * _SHAPE_SIDE_BYTES,)
     return (weights, scales, *zero_points, *shape)
 
 

@@ -20,7 +20,7 @@ from modelserving.sizing.kv_cache import Pool, StageCache, pool, stage_caches
 from modelserving.sizing.non_torch import non_torch
 from modelserving.sizing.runner import runs_second
 from modelserving.sizing.sharding import stage_layers
-from modelserving.sizing.weights import RankWeights, rank_weights
+from modelserving.sizing.weights import RankWeights, rank_weights, weights_only
 
 
 def estimate(
@@ -37,7 +37,8 @@ def estimate(
     """
     budget = ceil(gpu.memory_total_bytes * config.gpu_memory_utilization)
     stages = range(config.pipeline_parallel_size)
-    weights = [rank_weights(facts, config, version, stage, gpu) for stage in stages]
+    placed = weights_only(config)
+    weights = [rank_weights(facts, placed, version, stage, gpu) for stage in stages]
     ranks = tuple(_rank(facts, config, gpu, version, stage, weights[stage], budget) for stage in stages)
     caches = stage_caches(facts, config, gpu, version)
     pools = [

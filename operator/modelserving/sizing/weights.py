@@ -6,7 +6,8 @@ Parameters and buffers both count, as in vLLM's "Model loading took".
 """
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from modelserving.engine.config import EngineConfig
 from modelserving.engine.device import Gpu
@@ -72,6 +73,27 @@ class _Sized:
     tensors: tuple[int, ...]
 
 
+# Weights kept to be asked for again: a plan asks with every context and batch, for every kind of node.
+_REMEMBERED = 1024
+
+
+def weights_only(config: EngineConfig) -> EngineConfig:
+    """The same for all configurations that lead to the same weights: what they do not depend on is set to a constant."""
+    return replace(
+        config,
+        max_model_len=1,
+        max_num_seqs=1,
+        max_num_batched_tokens=1,
+        gpu_memory_utilization=1.0,
+        kv_cache_dtype="auto",
+        enforce_eager=False,
+        block_size=None,
+        enable_prefix_caching=None,
+        disable_hybrid_kv_cache_manager=False,
+    )
+
+
+@lru_cache(maxsize=_REMEMBERED)
 def rank_weights(
     facts: ModelFacts, config: EngineConfig, version: EngineVersion, stage: int, gpu: Gpu | None = None
 ) -> RankWeights:
@@ -95,6 +117,7 @@ def rank_weights(
 def _size_sections(facts: ModelFacts, config: EngineConfig, stage: int, gpu: Gpu | None) -> tuple[list[_Sized], int]:
     stored = facts.stored_quantization
     online = online_method(config.quantization, stored)
+    gelu = facts.experts is not None and facts.experts.gelu
     with_towers = keeps_towers(facts, config.limit_mm_per_prompt)
     method = method_of(online) if online is not None else None
     misread = method is not None and method.misreads
@@ -108,7 +131,9 @@ def _size_sections(facts: ModelFacts, config: EngineConfig, stage: int, gpu: Gpu
                 continue
             part = share(module, ranks, config.enable_expert_parallel)
             plain = part.elements * DTYPE_BYTES[config.dtype]
-            part = padded(module, part, alignment(_experts_method(module, stored, online), gpu, part.bias > 0))
+            part = padded(
+                module, part, alignment(_experts_method(module, stored, online), gpu, not (gelu or part.bias > 0))
+            )
             kept = module_tensors(module, part, config.dtype, stored, online)
             tensors.extend(kept)
             if module.split is Split.COLUMN and module.experts and config.enable_expert_parallel and ranks > 1:

@@ -49,7 +49,7 @@ async def test_a_worker_looks_at_one_key_after_the_other(loop: Loop) -> None:
     tally = Tally()
     async with working(loop, tally, loop.clock):
         loop.create("a")
-        loop.create("b", fallbacks=["fp8"])
+        loop.create("b", model="pvc://claim/path")
         await until(lambda: len(tally.outcomes) == 2)
     assert tally.outcomes == ["done", "done"]
 

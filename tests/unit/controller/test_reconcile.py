@@ -76,7 +76,7 @@ async def test_under_load_the_service_and_the_status_wait_for_the_deployments_of
 
 async def test_a_rejection_is_told_at_once_and_nothing_is_made() -> None:
     loop = Loop(settle_seconds=1.0)
-    loop.create(fallbacks=["fp8"])
+    loop.create(model="pvc://claim/path")
     assert await loop.look() is None
     assert loop.taken() == ["status"]
     assert loop.cluster.condition("Planned") == ("False", "NotYetSupported")
@@ -93,7 +93,7 @@ async def test_a_spec_gone_bad_leaves_the_workload_and_the_plan_that_is_shown(lo
     await running(loop)
     before = copy.deepcopy(loop.cluster.objects["Deployment", "ns", "one"])
     plan = loop.cluster.status()["plan"]
-    loop.change(fallbacks=["fp8"])
+    loop.change(model="pvc://claim/path")
     await loop.look()
     assert loop.taken() == ["status"]
     assert loop.cluster.objects["Deployment", "ns", "one"] == before

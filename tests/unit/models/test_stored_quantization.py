@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from modelserving.models.facts import Quantization
-from modelserving.models.fields import InvalidFieldError
+from modelserving.models.fields import Fields, InvalidFieldError
 from modelserving.models.metadata import ModelMetadata, Origin
-from modelserving.models.stored_quantization import read_quantization
+from modelserving.models.stored_quantization import names_no_method, read_quantization
 
 
 def read(config: dict[str, Any], files: dict[str, Any] | None = None) -> Quantization | None:
@@ -115,20 +115,16 @@ CASES: dict[str, tuple[Quantization, dict[str, Any]]] = {
         {"method": "modelopt_mixed", "only_named": True, "bits": 4, "known": True},
     ),
     "ModelOpt fp8 in config.json": (
-        quantized(quant_algo="FP8", producer={"name": "modelopt"}, ignore=["lm_head"], kv_cache_scheme="FP8"),
+        quantized(quant_method="modelopt", quant_algo="FP8", ignore=["lm_head"], kv_cache_scheme="FP8"),
         {"method": "modelopt", "precision": "fp8", "kv_cache_scheme": "fp8", "known": True},
     ),
     "ModelOpt NVFP4": (
         quantized(quant_method="modelopt", quant_algo="NVFP4"),
         {"method": "modelopt_fp4", "known": True, "group_size": 16},
     ),
-    "ModelOpt by its producer alone": (
-        quantized(producer={"name": "modelopt"}, quant_algo="W4A8"),
+    "ModelOpt's older form": (
+        quantized(producer={"name": "modelopt"}, quantization={"quant_algo": "W4A8"}),
         {"method": "modelopt", "known": False},
-    ),
-    "compressed by its groups alone": (
-        quantized(config_groups={"g": {"weights": {"num_bits": 8, "type": "float"}}}, kv_cache_scheme={"num_bits": 8}),
-        {"method": "compressed-tensors", "kv_cache_scheme": "fp8"},
     ),
     "bitsandbytes": (
         quantized(quant_method="bitsandbytes", load_in_8bit=True),
@@ -185,7 +181,6 @@ def test_a_nested_description_is_read() -> None:
             "block_structure is a list",
         ),
         ({"quant_method": "modelopt"}, "quant_algo is missing"),
-        ({"bits": 4}, "quant_method is missing"),
         ({"quant_method": 4}, "quant_method is 4"),
     ],
 )
@@ -193,3 +188,18 @@ def test_wrong_fields_are_named(fields: dict[str, Any], piece: str) -> None:
     with pytest.raises(InvalidFieldError) as raised:
         quantized(**fields)
     assert piece in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"quant_algo": "FP8", "producer": {"name": "modelopt"}, "kv_cache_scheme": "FP8"},
+        {"config_groups": {"g": {"weights": {"num_bits": 8, "type": "float"}}}},
+        {"bits": 4},
+    ],
+)
+def test_what_names_no_method_vllm_takes_for_unquantized(fields: dict[str, Any]) -> None:
+    config = {"quantization_config": fields}
+    assert read(config) is None
+    assert names_no_method(Fields(config))
+    assert not names_no_method(Fields({"quantization_config": fields | {"quant_method": "fp8"}}))

@@ -77,7 +77,12 @@ def test_a_model_too_large_for_the_cluster_is_rejected_with_the_nearest_candidat
     assert decided.reason == "InsufficientGPUMemory"
     assert "4 × NVIDIA-L40S" in decided.message
     assert "135.4 GiB of weights" in decided.message
-    assert {entry.candidate for entry in decided.rejected} == {f"1 × {T4}", *(f"{n} × {L40S}" for n in (1, 2, 3, 4))}
+    assert {entry.candidate for entry in decided.rejected} == {
+        f"1 × {T4}",
+        *(f"{n} × {L40S}" for n in (1, 2, 3, 4)),
+        *(f"{n} × {L40S}, {n} stages" for n in (2, 3, 4)),
+        f"4 × {L40S}, 2 stages",
+    }
 
 
 def test_a_context_that_is_a_little_too_long_says_which_would_fit_and_it_does() -> None:
@@ -278,7 +283,7 @@ def test_the_order_of_nodes_and_pods_does_not_matter(
 
 
 @given(asks, clusters)
-def test_a_plan_lies_on_free_gpus_of_one_node_or_says_that_it_waits(
+def test_a_plan_lies_on_free_gpus_or_says_that_it_waits(
     asked: PlanRequest, described: list[tuple[str, int, int]]
 ) -> None:
     snapshot = build(described)
@@ -286,12 +291,13 @@ def test_a_plan_lies_on_free_gpus_of_one_node_or_says_that_it_waits(
     if isinstance(decided, Rejection):
         return
     used = {pod.node: pod.gpus for pod in snapshot.pods}
-    room = [
-        n.gpu_count - used.get(n.name, 0)
+    place = decided.placement
+    slots = sum(
+        (n.gpu_count - used.get(n.name, 0)) // place.gpus_per_node
         for n in snapshot.nodes
-        if n.gpu is not None and n.gpu.product == decided.placement.gpu_product
-    ]
-    assert (max(room) >= decided.gpus_per_replica) is (decided.placement.waiting == "")
+        if n.gpu is not None and n.gpu.product == place.gpu_product
+    )
+    assert (slots >= place.nodes_per_replica) is (place.waiting == "")
     assert decided.memory.fits
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from modelserving.api.modelserving import ModelServingSpec, Precision
+from modelserving.api.modelserving import Fallback, ModelServingSpec, Precision
 from modelserving.models.metadata import CheckpointRef
 from modelserving.planning.checkpoints import wanted
 from modelserving.planning.request import Checkpoint, PlanRequest, request_from
@@ -90,6 +90,7 @@ CHANGES: dict[str, Any] = {
     "pipeline_parallel_size": 1,
     "max_gpus_per_replica": 2,
     "gpu_memory_utilization": 0.5,
+    "fallbacks": (Fallback.FP8,),
     "cpu_offload_bytes": 1,
     "engine_version": "0.31.0",
     "engine_version_is_default": True,

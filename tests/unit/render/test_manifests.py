@@ -89,7 +89,7 @@ PROBLEMS: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
         "spec.engine.extraArgs[0]",
     ),
     "a flag vLLM has not": ({"engine": {"extraArgs": ["--nope"]}}, {}, "FlagUnknown", "--nope"),
-    "several nodes": ({}, {"placement": placement(nodes_per_replica=2)}, "NotYetSupported", "spans 2 nodes"),
+    "several nodes": ({}, {"placement": placement(nodes_per_replica=2)}, "NotYetSupported", "on 2 nodes"),
     "the pod": ({"pod": {"affinity": {"foo": 1}}}, {}, "InvalidSpec", "spec.pod.affinity.foo"),
 }
 

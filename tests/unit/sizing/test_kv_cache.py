@@ -105,11 +105,15 @@ def chunked(layers: range) -> AttentionGroup:
     return AttentionGroup(AttentionKind.CHUNKED_LOCAL, tuple(layers), 32, 8, 128, 128, attention_chunk_size=8192)
 
 
-def test_chunks_are_kept_whole_beside_full_attention() -> None:
+def test_older_versions_keep_chunks_whole_beside_full_attention() -> None:
     full = replace(LLAMA.attention[0], layers=tuple(range(24, 32)))
     facts = replace(LLAMA, attention=(chunked(range(24)), full))
-    config = engine_config(facts)
-    assert stage_caches(facts, config, H100, V32) == stage_caches(LLAMA, config, H100, V32)
+    config, older = engine_config(facts), engine_version("0.11.0")
+    assert stage_caches(facts, config, H100, older) == stage_caches(LLAMA, config, H100, older)
+    # Four groups of eight layers: a chunk and a batch under way in three of them, the whole context in the fourth.
+    held = stage_caches(facts, engine_config(facts, max_num_batched_tokens=2048), H100, V32)[0]
+    assert held.bytes_per_block == 8 * 65536
+    assert held.blocks_per_request == 3 * (8192 + 2 * 2048) // 16 + 131072 // 16
 
 
 def test_chunks_alone_keep_a_chunk_and_what_is_in_flight() -> None:

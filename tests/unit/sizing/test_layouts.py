@@ -102,7 +102,7 @@ EXPERT_LAYOUTS: dict[str, tuple[Quantization, tuple[int, ...]]] = {
     ),
     "w4a16: words, scales, shapes": (
         Quantization("compressed-tensors", 4, strategy="group", group_size=32),
-        (M // 2, E * 4 * 64 * 2, E * 16),
+        (M // 2, E * 4 * 64 * 2, E * 2 * 2),
     ),
 }
 

@@ -50,7 +50,7 @@ _DEFAULTS = {
     "max_position_embeddings": 131072,
     "vocab_size": 262144,
 }
-_MIXTURE = Mixture(top_k="top_k_experts")
+_MIXTURE = Mixture(top_k="top_k_experts", gelu=True)
 _SLIDING = "sliding_attention"
 _PATTERN = 6
 _LARGEST_VISION = 2**16
@@ -213,8 +213,14 @@ def _multimodal(config: Fields) -> Description:
         Module(f"{root}.std_bias", Split.REPLICATED, 1, (width,)),
         Module(f"{root}.std_scale", Split.REPLICATED, 1, (width,)),
     )
+    # transformers' rotary embedding of the tower keeps its frequencies twice.
+    frequencies = tuple(
+        Module(f"{root}.encoder.rotary_emb.{name}", Split.REPLICATED, 1, (max(1, head // 4),), fixed_dtype="float32")
+        for name in ("inv_freq", "original_inv_freq")
+    )
     parts = (
         Section(Stage.EVERY, front, tower=True),
+        Section(Stage.EVERY, frequencies, tower=True, buffers=True),
         Section(Stage.EVERY, block, repeats=layers, tower=True),
         *((Section(Stage.EVERY, standard, tower=True),) if vision.flag("standardize") else ()),
         Section(Stage.EVERY, tail, tower=True),

@@ -31,7 +31,11 @@ def _describe(config: Fields) -> Description:
         replicated(f"{root}.patch_embed.proj", _CHANNELS * patch**2, width, True, quantizable=False),
         Module(f"{root}.patch_embed.pos_emb", Split.REPLICATED, width, (rows,)),
     )
-    time = Module(f"{root}.patch_embed.pos_emb.time_weight", Split.REPLICATED, width, (frames,), fixed_dtype="float32")
+    # The tower is cast to the model's dtype unless a quantization reaches it (kimi_k25.py, _maybe_ignore_quant_config).
+    stored = config.part("quantization_config")
+    cast = stored is None or stored.text("quant_method") == "compressed-tensors"
+    time_name, time_dtype = f"{root}.patch_embed.pos_emb.time_weight", None if cast else "float32"
+    time = Module(time_name, Split.REPLICATED, width, (frames,), fixed_dtype=time_dtype)
     name, size = f"{root}.encoder.blocks.*", width // heads
     block = (
         norm(f"{name}.norm0", width, True),

@@ -28,6 +28,7 @@ class Mixture:
         router_quantizable: whether quantization reaches the router.
         shared: name of the shared experts; empty for none.
         shared_gate: whether a gate weighs them.
+        gelu: whether experts gate by GELU.
     """
 
     num_experts: str = "num_experts"
@@ -45,6 +46,7 @@ class Mixture:
     router_quantizable: bool = False
     shared: str = ""
     shared_gate: bool = False
+    gelu: bool = False
 
 
 def read_experts(config: Fields, mixture: Mixture, layers: tuple[int, ...]) -> Experts:
@@ -59,6 +61,7 @@ def read_experts(config: Fields, mixture: Mixture, layers: tuple[int, ...]) -> E
         top_k=config.whole(mixture.top_k, mixture.default_top_k, high=count),
         intermediate_size=config.whole(mixture.intermediate_size, mixture.default_intermediate, high=LARGEST_WIDTH),
         layers=layers,
+        gelu=mixture.gelu,
     )
 
 
