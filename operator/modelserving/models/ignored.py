@@ -39,6 +39,12 @@ def scheme_of(module: Module, index: int, quantization: Quantization) -> Quantiz
     return None if quantization.only_named else quantization
 
 
+def tells_layers_apart(quantization: Quantization) -> bool:
+    """Whether some entry may hold for one layer and not for the next: only one with a digit in it can."""
+    entries = (*quantization.ignored, *(entry for named, _ in quantization.overrides for entry in named))
+    return any(character.isdigit() for entry in entries for character in entry)
+
+
 def is_ignored(module: Module, index: int, quantization: Quantization) -> bool:
     """Whether a module of a layer is left unquantized."""
     return scheme_of(module, index, quantization) is None
