@@ -198,7 +198,7 @@ def _term(facts: ModelFacts, config: EngineConfig, version: EngineVersion, value
         is_packed = not stored.is_float and stored.bits < _BYTE_BITS
         above = _PACKED_ABOVE if is_packed else _QUANTIZED_BAND
         return _banded(value, _QUANTIZED_BAND, f"vLLM's modules with {stored.method} weights", above)
-    source = "vLLM's modules, sharded and rounded as its allocator does"
+    source = "vLLM's modules, cut over ranks, rounded by the allocator"
     band = max(_EXPERTS_BAND if facts.experts is not None else 0.0, _OLD_BAND if version.first_engine else 0.0)
     return _banded(value, band, source) if band else Term.exact(value, source)
 
