@@ -1,103 +1,35 @@
-"""Models of every family, as metadata and facts, and the safetensors headers that their modules would be stored as."""
+"""Parts of small configs that tests of families share."""
 
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
-
-from model_cases import DATA, config_of
-from modelserving.hub.catalogue import as_metadata, bundled
-from modelserving.models.facts import ModelFacts, Module, Quantization, Section, Stage
-from modelserving.models.families import FAMILIES
-from modelserving.models.families.family import Family
-from modelserving.models.metadata import ModelMetadata, Origin, TensorGroup
-from modelserving.models.reader import read_facts
-
-# Families whose models the catalogue lacks: embedders are their decoders without a head, text-only classes are the decoders of
-# multimodal models that it has.
-BY_OTHER_CONFIGS: dict[str, dict[str, Any]] = {
-    "LlamaModel": config_of("llama31-8b", architectures=["LlamaModel"]),
-    "Qwen2Model": config_of("qwen2.5-7b", architectures=["Qwen2Model"]),
-    "Qwen3Model": dict(bundled()["Qwen/Qwen3-8B"].config) | {"architectures": ["Qwen3Model"]},
-    "Llama4ForCausalLM": dict(bundled()["meta-llama/Llama-4-Scout-17B-16E-Instruct"].config["text_config"])
-    | {"architectures": ["Llama4ForCausalLM"]},
-    "Gemma4ForCausalLM": dict(bundled()["google/gemma-4-31B-it"].config["text_config"])
-    | {"architectures": ["Gemma4ForCausalLM"]},
+SMALL = {
+    "hidden_size": 256,
+    "intermediate_size": 512,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": 1024,
+    "max_position_embeddings": 512,
+    "torch_dtype": "bfloat16",
 }
-BITS_OF_A_WORD = 32
-
-
-def _metadata() -> Iterator[tuple[str, ModelMetadata]]:
-    """Every entry of the catalogue, of tests/data/configs, and of the families in neither."""
-    for model, entry in bundled().items():
-        yield model, as_metadata(entry)
-    for folder in sorted((DATA / "configs").iterdir()):
-        if folder.is_dir():
-            yield folder.name, ModelMetadata(folder.name, "main", Origin.FILE, config_of(folder.name))
-    for architecture, config in BY_OTHER_CONFIGS.items():
-        yield architecture, ModelMetadata(architecture, "main", Origin.FILE, config)
-
-
-READ = {
-    name: (metadata, facts) for name, metadata in _metadata() if isinstance(facts := read_facts(metadata), ModelFacts)
+EXPERTS = {"num_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 128}
+LATENT = {
+    "kv_lora_rank": 64,
+    "q_lora_rank": 96,
+    "qk_nope_head_dim": 32,
+    "qk_rope_head_dim": 16,
+    "v_head_dim": 32,
+    "n_routed_experts": 8,
+    "n_shared_experts": 1,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 128,
+    "first_k_dense_replace": 1,
+    "topk_method": "noaux_tc",
 }
-
-
-def written(facts: ModelFacts) -> tuple[TensorGroup, ...]:
-    """The tensors that a checkpoint of these modules has, folded as headers are."""
-    family = next(family for family in FAMILIES if family.name == facts.family)
-    return tuple(
-        replace(group, pattern=stored_name(family, group.pattern))
-        for section in facts.sections
-        if not section.buffers
-        for module in section.modules
-        if module.tied_to is None
-        for group in _of_module(module, section, facts.stored_quantization)
-    )
-
-
-def stored_name(family: Family, name: str) -> str:
-    """A name that the family's prefixes and renames turn into vLLM's."""
-    undone = name
-    for stored, built in reversed(family.renames):
-        undone = undone.replace(built, stored)
-    spelled = [name, undone]
-    spelled += [
-        stored + each[len(built) :]
-        for each in (name, undone)
-        for stored, built in family.prefixes
-        if each.startswith(built)
-    ]
-    return next(each for each in spelled if family.vllm_name(each) == name)
-
-
-def _of_module(module: Module, section: Section, stored: Quantization | None) -> Iterator[TensorGroup]:
-    sources = module.sources or (module.name,)
-    # Where the checkpoint joins parts, the first of its tensors is the one that holds several.
-    joined = len(module.out_features) - len(sources) + 1
-    parts = (sum(module.out_features[:joined]), *module.out_features[joined:])
-    for source, rows in zip(sources, parts, strict=True):
-        indexed = "*" in source
-        layers = (section.layers if section.stage is Stage.LAYERS else tuple(range(section.repeats))) if indexed else ()
-        copies = max(1, len(layers)) * max(1, module.experts)
-        kind, dtype, shape = _weight(module, rows, stored)
-        yield TensorGroup(f"{source}.{kind}", shape, dtype, copies, layers)
-        if module.bias:
-            yield TensorGroup(f"{source}.bias", (rows,), "BF16", copies, layers)
-
-
-def _weight(module: Module, rows: int, stored: Quantization | None) -> tuple[str, str, tuple[int, ...]]:
-    """(name, dtype, shape) of a weight as its quantization stores it."""
-    columns = module.in_features
-    scheme = module.scheme or stored
-    if not module.quantized or scheme is None:
-        return "weight", "BF16", (rows, columns) if columns > 1 else (rows,)
-    if scheme.is_float:
-        return ("weight", "F8_E4M3", (rows, columns)) if scheme.bits == 8 else ("weight", "U8", (rows, columns // 2))
-    if scheme.bits == 8 and scheme.method == "compressed-tensors" and scheme.strategy == "channel":
-        return "weight", "I8", (rows, columns)
-    packed = BITS_OF_A_WORD // scheme.bits
-    if scheme.method == "compressed-tensors":
-        return "weight_packed", "I32", (rows, columns // packed)
-    if scheme.method == "awq":
-        return "qweight", "I32", (columns, rows // packed)
-    return "qweight", "I32", (columns // packed, rows)
+MAMBA = {"mamba_num_heads": 8, "mamba_head_dim": 32, "n_groups": 2, "ssm_state_size": 16}
+QWEN_VISION = {"hidden_size": 128, "intermediate_size": 256, "depth": 2, "num_heads": 4, "out_hidden_size": 256}
+SIGLIP = {
+    "hidden_size": 128,
+    "intermediate_size": 256,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "image_size": 28,
+}

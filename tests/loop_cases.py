@@ -19,6 +19,7 @@ from modelserving.controller.ports import Known, Pending
 from modelserving.controller.reconcile import Reconciler
 from modelserving.controller.report import Reporter
 from modelserving.controller.resources import CHILDREN, MODELSERVINGS, Resource
+from modelserving.controller.troubles import Troubles
 from modelserving.controller.workload import Workload
 from modelserving.controller.workqueue import WorkQueue
 from modelserving.errors import ClusterError, InvalidObjectError, NotFoundError
@@ -81,6 +82,10 @@ class FakeCluster:
         return await self.get(
             CHILDREN[manifest["kind"]], manifest["metadata"]["namespace"], manifest["metadata"]["name"]
         )
+
+    async def forget_updates(self, live: Mapping[str, Any], resource: Resource) -> dict[str, Any]:
+        self.writes.append(f"forget updates of {resource.kind}")
+        return dict(live)
 
     async def put_status(
         self, resource: Resource, manifest: Mapping[str, Any], status: Mapping[str, Any]
@@ -164,6 +169,8 @@ class Loop:
         self.cache = Cache()
         self.queue = WorkQueue(chance=lambda: 0.0)
         self.interests = Interests()
+        self.troubles = Troubles()
+        self.now = "2026-11-23T00:00:00Z"
         self.picture = ClusterPicture(self.clock)
         self.picture.put_node(node("h100", H100), 1)
         self.known: Known | Pending = Known({CheckpointRef("Qwen/Qwen2.5-0.5B-Instruct"): small_facts()})
@@ -177,18 +184,20 @@ class Loop:
             settle_seconds,
             lambda: self.busy,
             self.clock,
-            lambda: "2026-11-23T00:00:00Z",
+            lambda: self.now,
         )
         self.reconciler = Reconciler(
             settings,
             self.cache,
             self.picture,
+            self.troubles,
             Decider(settings, self, self.picture, Silence()),
-            Workload(self.cluster, self.cache, lambda: self.busy),
+            Workload(self.cluster, self.cache, lambda: self.busy, self.clock),
             reporter,
             self.interests,
+            lambda: self.now,
         )
-        self.delivery = Delivery(self.cache, self.picture, self.queue, self.interests)
+        self.delivery = Delivery(self.cache, self.picture, self.troubles, self.queue, self.interests)
 
     def lookup(
         self, key: str, refs: Iterable[CheckpointRef], token_ref: SecretKeyRef | None, namespace: str
@@ -218,6 +227,11 @@ class Loop:
         self.delivery.child(
             "MODIFIED", child_of(self.cluster.put({**found, "spec": {**found["spec"], **spec}}), CHILDREN[kind])
         )
+
+    def delete_child(self, kind: str = "Deployment", name: str = "one") -> None:
+        """Somebody deletes a Deployment or Service by hand."""
+        found = self.cluster.objects.pop((kind, "ns", name))
+        self.delivery.child("DELETED", child_of(found, CHILDREN[kind]))
 
     def pods_ready(self, name: str = "one") -> None:
         """The Deployment controller reports all pods ready."""

@@ -23,11 +23,14 @@ PRODUCTS = {
     "Tesla-T4": (15_360, 1, "64Gi"),
 }
 H100, H200, A100, L40S, T4 = PRODUCTS
+# Beside those that tests draw from.
+A10G = "NVIDIA-A10G"
+_KNOWN = PRODUCTS | {A10G: (23_028, 1, "64Gi")}
 
 
 def node(name: str, product: str, gpus: int | None = None, **labels: str) -> NodeFacts:
     """One node of a product, as its labels describe it."""
-    memory, count, host = PRODUCTS[product]
+    memory, count, host = _KNOWN[product]
     known = {"nvidia.com/gpu.product": product, "nvidia.com/gpu.memory": str(memory)} | labels
     return node_facts(
         {

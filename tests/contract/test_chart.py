@@ -39,7 +39,7 @@ EVERYWHERE = {
 }
 IN_ITS_NAMESPACE = {
     "coordination.k8s.io/leases": {"create", "get", "update"},
-    "/configmaps": {"create", "get", "patch"},
+    "/configmaps": {"create", "delete", "get", "list", "patch"},
 }
 
 

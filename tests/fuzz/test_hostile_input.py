@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from family_cases import READ
 from fuzz.mutations import mutated, mutated_headers
 from fuzz.verdict import DONORS, SEEDS, check_config, check_facts, check_negative, headers_of, numbers
 from modelserving.models.families import FAMILIES
+from stored_cases import READ
 
 # One model of each family: the first, which is as good as any.
 ONE_EACH = {facts.family: name for name, (_, facts) in reversed(READ.items())}

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from family_cases import READ, written
 from modelserving.cli.estimate_batch import answers
 from modelserving.cli.estimate_case import Estimated, evaluate
 from modelserving.cli.estimate_facts import FactsShelf
 from modelserving.models.facts import FactsRefusal, ModelFacts
 from modelserving.models.metadata import CheckpointRef, MetadataFailure, ModelMetadata, Origin, TensorGroup
 from modelserving.models.reader import read_facts
+from stored_cases import READ, written
 
 GPUS = ("NVIDIA-H100-80GB-HBM3", "NVIDIA-A100-SXM4-40GB", "NVIDIA-B200", "Tesla-T4", "NVIDIA-L40S")
 VERSIONS = ("0.5.4", "0.11.0", "0.19.0", "0.32.0", "0.33.0")

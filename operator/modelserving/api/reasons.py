@@ -44,3 +44,11 @@ class Reason(StrEnum):
     HEALTHY = "Healthy"
     NODES_CHANGED = "NodesChanged"
     SPEC_NOT_APPLIED = "SpecNotApplied"
+    CONTESTED = "Contested"
+    # What keeps pods from answering
+    PODS_NOT_CREATED = "PodsNotCreated"
+    POD_UNSCHEDULABLE = "PodUnschedulable"
+    IMAGE_PULL_FAILED = "ImagePullFailed"
+    POD_CONFIG_INVALID = "PodConfigInvalid"
+    OUT_OF_HOST_MEMORY = "OutOfHostMemory"
+    ENGINE_FAILED = "EngineFailed"

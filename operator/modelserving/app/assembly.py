@@ -5,8 +5,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from modelserving.app.metrics import Metrics
-from modelserving.cluster.pods import pod_requests
-from modelserving.cluster.snapshot import PodRequests
 from modelserving.controller.cache import Cache
 from modelserving.controller.children import Child, child_of
 from modelserving.controller.decide import Decider
@@ -15,9 +13,12 @@ from modelserving.controller.facts import Facts
 from modelserving.controller.interest import Interests
 from modelserving.controller.loop import Resync, Workers
 from modelserving.controller.picture import ClusterPicture
+from modelserving.controller.pods import Pod, pod_of
 from modelserving.controller.reconcile import Reconciler
 from modelserving.controller.report import Reporter
 from modelserving.controller.resources import CHILDREN, PODS, Resource
+from modelserving.controller.troubles import Troubles
+from modelserving.controller.unused_facts import UnusedFacts
 from modelserving.controller.workload import Workload
 from modelserving.controller.workqueue import Lane, WorkQueue
 from modelserving.hub.client import HubClient
@@ -30,8 +31,8 @@ from modelserving.kube.reflector import Reflector
 from modelserving.render.names import MANAGED_BY_LABEL, MANAGER
 from modelserving.settings import Settings
 
-# Only pods that take something of a node are followed: the API server leaves out the rest.
-_BOUND_PODS = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
+# Pods that have ended are not followed: the API server leaves them out.
+_LIVING_PODS = "status.phase!=Succeeded,status.phase!=Failed"
 
 
 class Assembly:
@@ -63,16 +64,26 @@ class Assembly:
             clock,
             metrics,
         )
-        self.delivery = Delivery(cache, picture, self.queue, interests)
+        troubles = Troubles()
+        self.delivery = Delivery(cache, picture, troubles, self.queue, interests)
         reporter = Reporter(
             client, cache, self.events, settings.status_settle_seconds, self._is_behind, clock, _time_of_day
         )
         decider = Decider(settings, self.facts, picture, metrics)
-        reconciler = Reconciler(
-            settings, cache, picture, decider, Workload(client, cache, self._is_overloaded), reporter, interests
+        self.reconciler = Reconciler(
+            settings,
+            cache,
+            picture,
+            troubles,
+            decider,
+            Workload(client, cache, self._is_overloaded, clock),
+            reporter,
+            interests,
+            _time_of_day,
         )
-        self.workers = Workers(self.queue, reconciler, metrics, clock)
-        self.resync = Resync(client, self.delivery, settings.resync_seconds, clock)
+        self.workers = Workers(self.queue, self.reconciler, metrics, clock)
+        tidy = UnusedFacts(cache, store).drop
+        self.resync = Resync(client, self.delivery, tidy, settings.resync_seconds, clock)
         self.reflectors: tuple[Reflector[Any], ...] = (
             *(self._children(client, resource) for resource in CHILDREN.values()),
             self._pods(client),
@@ -105,14 +116,14 @@ class Assembly:
             label_selector=f"{MANAGED_BY_LABEL}={MANAGER}",
         )
 
-    def _pods(self, client: KubeClient) -> Reflector[tuple[str, PodRequests | None]]:
+    def _pods(self, client: KubeClient) -> Reflector[Pod]:
         return Reflector(
             client,
             PODS,
-            lambda manifest: (str(manifest["metadata"]["uid"]), pod_requests(manifest)),
+            pod_of,
             lambda pods, _: self.delivery.pods_listed(pods),
-            lambda kind, kept: self.delivery.pod(kind, *kept),
-            field_selector=_BOUND_PODS,
+            self.delivery.pod,
+            field_selector=_LIVING_PODS,
         )
 
 

@@ -98,6 +98,7 @@ class Runtime:
             for reflector in parts.reflectors:
                 await reflector.listed.wait()
             await self._read_everything()
+            parts.reconciler.assume_known()
             tasks.create_task(parts.events.run(), name="events")
             tasks.create_task(parts.resync.run(), name="resync")
             for number in range(self._settings.workers):

@@ -103,7 +103,7 @@ def _evaluate(case: Fields, asked_version: str, shelf: FactsShelf, concurrency: 
     memory_total = case.whole("gpu_memory_total_bytes", high=_LARGEST_MEMORY_BYTES) if total is not None else None
     facts = shelf.find(case.raw("model_config"), case.text("model") or None)
     if isinstance(facts, FactsRefusal):
-        return Refused(facts.reason, facts.message)
+        return _unknown(facts, version)
     found = find_gpu(case.text("gpu") or None, memory_total)
     if isinstance(found, str):
         return Refused("GpuUnknown", found)
@@ -115,6 +115,16 @@ def _evaluate(case: Fields, asked_version: str, shelf: FactsShelf, concurrency: 
         return Refused(objection.reason, objection.message)
     memory = estimate(facts, config, gpu, version, concurrency)
     return Estimated(facts, config, gpu, version, memory, memory.assumptions + gpu_assumptions + _ignored(case))
+
+
+def _unknown(refused: FactsRefusal, version: EngineVersion) -> Refused:
+    """Why there are no facts: an architecture that vLLM has no class for is refused as vLLM refuses it."""
+    if refused.architecture and not version.supports(refused.architecture):
+        return Refused(
+            "ArchitectureNotSupported",
+            f"vLLM {version.text} has no model class {refused.architecture[:100]!r}. Name another model.",
+        )
+    return Refused(refused.reason, refused.message)
 
 
 def _flags(case: Fields) -> Fields:

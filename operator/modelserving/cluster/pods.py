@@ -21,17 +21,22 @@ def pod_requests(manifest: Mapping[str, Any]) -> PodRequests | None:
     node = spec.get("nodeName")
     if not isinstance(node, str) or not node or status.get("phase") in ("Succeeded", "Failed"):
         return None
-    namespace = str(metadata.get("namespace", "default"))
-    owner = _mapping(metadata.get("labels")).get(OWNER_LABEL)
     return PodRequests(
-        namespace=namespace,
+        namespace=str(metadata.get("namespace", "default")),
         name=str(metadata.get("name", "")),
         node=node,
-        owner=f"{namespace}/{owner}" if isinstance(owner, str) else "",
+        owner=owner_of(manifest),
         gpus=_total(spec, GPU_RESOURCE, parse_whole),
         cpu_millis=_total(spec, "cpu", parse_millis),
         memory_bytes=_total(spec, "memory", parse_whole),
     )
+
+
+def owner_of(manifest: Mapping[str, Any]) -> str:
+    """`namespace/label` of the ModelServing that a pod belongs to; empty for all other pods."""
+    metadata = _mapping(manifest.get("metadata"))
+    owner = _mapping(metadata.get("labels")).get(OWNER_LABEL)
+    return f"{metadata.get('namespace', 'default')}/{owner}" if isinstance(owner, str) else ""
 
 
 def _total(spec: Mapping[str, Any], resource: str, parse: Callable[[Any], int]) -> int:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from modelserving.controller.children import Child, version_of
+from modelserving.controller.children import Child, Kept, version_of
+from modelserving.controller.pods import pods_key
 from modelserving.controller.resources import key_of
 
 
@@ -88,7 +89,7 @@ class Cache:
     def __init__(self) -> None:
         self._servings: dict[str, Serving] = {}
         self._children: dict[tuple[str, str, str], Child] = {}
-        self._plans: dict[str, tuple[str, str]] = {}
+        self._plans: dict[str, tuple[str, Kept]] = {}
         self._names: dict[tuple[str, str], str] = {}
 
     def serving(self, key: str) -> Serving | None:
@@ -140,10 +141,10 @@ class Cache:
         if before is not None and before.uid == child.uid and not child.owner_uid:
             # Somebody took the owner reference away under our eyes: it stays ours, and is put back.
             child = dataclasses.replace(child, owner=before.owner, owner_uid=before.owner_uid)
-        if child.plan and child.owner_uid and child.owner not in self._plans:
-            self._plans[child.owner] = (child.owner_uid, child.plan)
+        if child.kept.plan and child.owner_uid and child.owner not in self._plans:
+            self._plans[child.owner] = (child.owner_uid, child.kept)
         # Kept once, not with every copy of the Deployment.
-        child = dataclasses.replace(child, plan="")
+        child = dataclasses.replace(child, kept=Kept())
         same = before is not None and before.uid == child.uid and before.fingerprint == child.fingerprint
         if before is not None and same and before.owned is None:
             child = dataclasses.replace(child, owned=None, settled=before.settled)
@@ -165,20 +166,26 @@ class Cache:
             return None
         return self._children.pop(known.where)
 
-    def plan(self, serving: Serving) -> str:
-        """The plan in force, as text; empty where there is none.
+    def kept(self, serving: Serving) -> Kept:
+        """The plan in force, and the spec that it answered; both empty where there is none.
 
-        It lives as an annotation on the Deployment. A copy stays here, so that a Deployment deleted by hand comes back as it was.
+        They live as annotations on the Deployment. A copy stays here, so that a Deployment deleted by hand comes back as it was.
         """
-        uid, text = self._plans.get(serving.key, ("", ""))
-        return text if uid == serving.uid else ""
+        uid, kept = self._plans.get(serving.key, ("", Kept()))
+        return kept if uid == serving.uid else Kept()
 
-    def keep_plan(self, serving: Serving, text: str) -> None:
-        """Note the plan in force; empty text: none."""
-        if text:
-            self._plans[serving.key] = (serving.uid, text)
+    def keep(self, serving: Serving, kept: Kept) -> None:
+        """Note the plan in force; an empty one: none."""
+        if kept.plan:
+            self._plans[serving.key] = (serving.uid, kept)
         else:
             self._plans.pop(serving.key, None)
+
+    def key_of_pods(self, owner: str) -> str:
+        """The key of the ModelServing that pods name as theirs; empty where there is none."""
+        if owner in self._servings:
+            return owner
+        return next((key for key in self._servings if len(key) > len(owner) and pods_key(key) == owner), "")
 
     def holder(self, namespace: str, name: str) -> str:
         """The key that reserved the name of a workload; empty if none did."""
@@ -189,5 +196,5 @@ class Cache:
         return self._names.setdefault((namespace, name), key)
 
     def _forget_plan(self, key: str, uid: str) -> None:
-        if self._plans.get(key, ("", ""))[0] != uid:
+        if self._plans.get(key, ("", Kept()))[0] != uid:
             self._plans.pop(key, None)

@@ -11,12 +11,28 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelserving.api.modelserving import KIND
+from modelserving.api.reasons import Reason
 from modelserving.controller.resources import DEPLOYMENTS, Resource, key_of
-from modelserving.render.names import PLAN_ANNOTATION, RENDERED_ANNOTATION
+from modelserving.render.names import MANAGER, PLAN_ANNOTATION, RENDERED_ANNOTATION, SPEC_ANNOTATION
 from modelserving.render.workload import WorkloadObservation, observed
 
 # Annotations that controllers write into Deployments while they act on them.
 _FOREIGN_ANNOTATIONS = ("deployment.kubernetes.io/",)
+# Name by which the controller manager writes its own annotations.
+_CONTROLLERS = "kube-controller-manager"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a workload was made from.
+
+    Attributes:
+        plan: the plan in force, as text; empty where there is none.
+        spec: the spec that it answered, as JSON; empty where it was too long to be kept.
+    """
+
+    plan: str = field(repr=False, default="")
+    spec: str = field(repr=False, default="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +52,8 @@ class Child:
         owned: that part as JSON; None once it was found to be what we render.
         settled: digest of the rendered manifest it was found to equal; empty until then.
         rendered: digest of the manifest that it was last made from, as its annotation says; empty where that is missing.
-        plan: the plan it was made from, as text; empty on a Service, and in the cache, which keeps plans apart.
+        kept: the plan and the spec it was made from; empty on a Service, and in the cache, which keeps them apart.
+        manager: who else changed it last, as its managed fields tell; empty where nobody did.
         workload: how its pods are doing; None on a Service.
     """
 
@@ -52,7 +69,8 @@ class Child:
     owned: str | None = field(repr=False, default=None)
     settled: str = ""
     rendered: str = ""
-    plan: str = field(repr=False, default="")
+    kept: Kept = field(repr=False, default=Kept())
+    manager: str = ""
     workload: WorkloadObservation | None = None
 
     @property
@@ -99,9 +117,23 @@ def child_of(manifest: Mapping[str, Any], resource: Resource) -> Child:
         fingerprint=hashlib.blake2b(owned.encode(), digest_size=16).digest(),
         owned=owned,
         rendered=str(annotations.get(RENDERED_ANNOTATION, "")),
-        plan=str(annotations.get(PLAN_ANNOTATION, "")),
+        kept=Kept(str(annotations.get(PLAN_ANNOTATION, "")), str(annotations.get(SPEC_ANNOTATION, ""))),
+        manager=_last_manager(metadata),
         workload=_workload(manifest) if resource is DEPLOYMENTS else None,
     )
+
+
+def _last_manager(metadata: Mapping[str, Any]) -> str:
+    """Who else wrote the object last; status writers and controllers of Kubernetes itself write status and annotations only."""
+    entries = metadata.get("managedFields")
+    others = [
+        (str(entry.get("time", "")), str(entry.get("manager", "")))
+        for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, Mapping)
+        and entry.get("manager") not in (MANAGER, _CONTROLLERS)
+        and not entry.get("subresource")
+    ]
+    return max(others, default=("", ""))[1]
 
 
 def version_of(metadata: Mapping[str, Any]) -> int:
@@ -123,4 +155,4 @@ def _workload(manifest: Mapping[str, Any]) -> WorkloadObservation:
         for condition in (manifest.get("status") or {}).get("conditions") or ()
         if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True"
     ]
-    return observed(manifest, problem=failed[0] if failed else "")
+    return observed(manifest, failed[0], Reason.PODS_NOT_CREATED) if failed else observed(manifest)

@@ -6,6 +6,7 @@ facts still being read ─▶ Undecided
 otherwise ─▶ what the planner says
 """
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +15,9 @@ from typing import Any
 from modelserving.api.modelserving import ModelServing
 from modelserving.api.problems import parse_serving
 from modelserving.api.reasons import Reason
+from modelserving.controller.children import Kept
 from modelserving.controller.picture import ClusterPicture
+from modelserving.controller.pods import pods_key
 from modelserving.controller.ports import FactsPort, Pending, Telemetry
 from modelserving.controller.resources import key_of
 from modelserving.engine.flags import check_extra_args
@@ -25,7 +28,6 @@ from modelserving.planning.planner import plan
 from modelserving.planning.record import from_json
 from modelserving.planning.request import PlanRequest, request_from
 from modelserving.planning.supported import unsupported
-from modelserving.render.names import owner_label
 from modelserving.settings import Settings
 
 
@@ -40,6 +42,7 @@ class Decision:
         fresh: whether the plan was made just now.
         on_nodes: whether other nodes could change the outcome.
         retry_seconds: when to look again; None where only a change of the resource or the cluster can help.
+        kept: the resource as the workload was made from it, where its spec as it is now leads to no plan: what runs is kept by it.
     """
 
     outcome: Plan | Rejection
@@ -48,6 +51,14 @@ class Decision:
     fresh: bool = False
     on_nodes: bool = False
     retry_seconds: float | None = None
+    kept: ModelServing | None = None
+
+    @property
+    def runs(self) -> tuple[ModelServing, Plan] | None:
+        """What the workload is made from; None where there is nothing to make it from."""
+        if isinstance(self.outcome, Plan):
+            return (self.serving, self.outcome) if self.serving is not None else None
+        return (self.kept, self.in_force) if self.kept is not None and self.in_force is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +94,35 @@ class Decider:
         self._picture = picture
         self._telemetry = telemetry
 
-    def decide(self, key: str, manifest: Mapping[str, Any], plan_text: str) -> Decision | Undecided:
+    def decide(self, key: str, manifest: Mapping[str, Any], kept: Kept) -> Decision | Undecided:
         """Decide on one resource.
 
         Args:
             key: `namespace/name`.
             manifest: the resource.
-            plan_text: the plan in force as the workload carries it; empty where there is none.
+            kept: the plan in force, and the spec that it answered, as the workload carries them.
         """
-        in_force = from_json(plan_text) if plan_text else None
+        in_force = from_json(kept.plan) if kept.plan else None
+        decision = self._decide(key, manifest, in_force)
+        if isinstance(decision, Decision) and isinstance(decision.outcome, Rejection) and in_force is not None:
+            return replace(decision, kept=self._kept(manifest, kept.spec, in_force))
+        return decision
+
+    def _kept(self, manifest: Mapping[str, Any], text: str, in_force: Plan) -> ModelServing | None:
+        """The resource as the workload was made from it, with as many replicas as are wanted now."""
+        spec = manifest.get("spec")
+        now: Mapping[str, Any] = spec if isinstance(spec, Mapping) else {}
+        if not text or now.get("planOnly") is True:
+            return None
+        before = json.loads(text)
+        for wanted_now in ({"replicas": now["replicas"]}, {}) if "replicas" in now else ({},):
+            serving = parse_serving({**manifest, "spec": {**before, **wanted_now}})
+            if isinstance(serving, ModelServing):
+                same = self._request(serving).digest() == in_force.request_digest
+                return serving if same else None
+        return None
+
+    def _decide(self, key: str, manifest: Mapping[str, Any], in_force: Plan | None) -> Decision | Undecided:
         serving = parse_serving(manifest)
         if not isinstance(serving, ModelServing):
             message = "The resource is not valid: " + "; ".join(map(str, serving)) + "."
@@ -148,9 +179,3 @@ class Decider:
             on_nodes=isinstance(outcome, Rejection),
             retry_seconds=known.retry_seconds,
         )
-
-
-def pods_key(key: str) -> str:
-    """The key as the pods' label tells it: names too long for a label are cut there."""
-    namespace, name = key.split("/", 1)
-    return key_of(namespace, owner_label(name))

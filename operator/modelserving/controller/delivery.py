@@ -4,12 +4,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from modelserving.cluster.nodes import node_facts
-from modelserving.cluster.snapshot import NodeFacts, PodRequests
+from modelserving.cluster.snapshot import NodeFacts
 from modelserving.controller.cache import Cache, Change, Serving, serving_of
 from modelserving.controller.children import Child, version_of
 from modelserving.controller.interest import Interests
 from modelserving.controller.picture import ClusterPicture
+from modelserving.controller.pods import Pod
 from modelserving.controller.resources import Resource
+from modelserving.controller.troubles import Troubles
 from modelserving.controller.workqueue import Lane, WorkQueue
 
 DELETED = "DELETED"
@@ -23,13 +25,17 @@ class Delivery:
     Args:
         cache: what is known.
         picture: of the cluster.
+        troubles: of pods.
         queue: of keys.
         interests: who cares for what.
     """
 
-    def __init__(self, cache: Cache, picture: ClusterPicture, queue: WorkQueue, interests: Interests) -> None:
+    def __init__(
+        self, cache: Cache, picture: ClusterPicture, troubles: Troubles, queue: WorkQueue, interests: Interests
+    ) -> None:
         self._cache = cache
         self._picture = picture
+        self._troubles = troubles
         self._queue = queue
         self._interests = interests
 
@@ -93,13 +99,21 @@ class Delivery:
             if known.where not in listed and known.version <= version:
                 self._child_gone(known)
 
-    def pod(self, kind: str, uid: str, pod: PodRequests | None) -> None:
-        """A bound pod was added, modified or deleted."""
-        self._picture.put_pod(uid, None if kind == DELETED else pod)
+    def pod(self, kind: str, pod: Pod) -> None:
+        """A pod was added, modified or deleted."""
+        gone = kind == DELETED
+        self._picture.put_pod(pod.uid, None if gone else pod.requests)
+        if pod.owner:
+            changed = self._troubles.remove(pod.uid) if gone else self._troubles.put(pod.uid, pod.owner, pod.trouble)
+            self._queue_pods_owner(changed)
 
-    def pods_listed(self, pods: Iterable[tuple[str, PodRequests | None]]) -> None:
-        """All bound pods there are."""
-        self._picture.replace_pods((uid, pod) for uid, pod in pods if pod is not None)
+    def pods_listed(self, pods: Iterable[Pod]) -> None:
+        """All pods there are that have not ended."""
+        found = list(pods)
+        self._picture.replace_pods((pod.uid, pod.requests) for pod in found if pod.requests is not None)
+        in_trouble = [(pod.uid, pod.owner, pod.trouble) for pod in found if pod.trouble is not None]
+        for owner in self._troubles.replace(in_trouble):
+            self._queue_pods_owner(owner)
 
     def _gone(self, key: str, uid: str) -> None:
         if self._cache.remove_serving(key, uid):
@@ -111,6 +125,11 @@ class Delivery:
         if known is not None:
             self._queue_owner(known, Lane.CHANGED)
             self._queue_waiting(child.namespace)
+
+    def _queue_pods_owner(self, owner: str) -> None:
+        key = self._cache.key_of_pods(owner) if owner else ""
+        if key:
+            self._queue.add(key, Lane.PROGRESS)
 
     def _queue_owner(self, child: Child, lane: Lane) -> None:
         owner = child.owner or self._cache.holder(child.namespace, child.name)

@@ -6,7 +6,7 @@ A failure of one key is that key's: it is logged, told in its status, and tried 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from modelserving.controller.cache import serving_of
 from modelserving.controller.delivery import Delivery, node_of
@@ -87,13 +87,22 @@ class Resync:
     Args:
         client: API server.
         delivery: takes what was read.
+        tidy: called after each that succeeded but the first, to drop what is no longer needed.
         seconds: pause between.
         clock: monotonic seconds.
     """
 
-    def __init__(self, client: ClusterClient, delivery: Delivery, seconds: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        client: ClusterClient,
+        delivery: Delivery,
+        tidy: Callable[[], Awaitable[object]],
+        seconds: float,
+        clock: Callable[[], float],
+    ) -> None:
         self._client = client
         self._delivery = delivery
+        self._tidy = tidy
         self._seconds = seconds
         self._clock = clock
         self._succeeded_at = clock()
@@ -114,6 +123,7 @@ class Resync:
             await asyncio.sleep(self._seconds if self.age_seconds() < self._seconds else RESYNC_RETRY_SECONDS)
             try:
                 await self.once()
+                await self._tidy()
             except ClusterError as error:
                 _LOG.warning("resync: %s", error)
 

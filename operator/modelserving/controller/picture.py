@@ -124,6 +124,10 @@ class ClusterPicture:
             self._assumed[key] = _Assumed(pods, replicas, self._clock() + ASSUMED_SECONDS)
             self._pod_tuple = None
 
+    def lacks_pods(self, key: str, replicas: int) -> bool:
+        """Whether fewer pods of a key are bound than there shall be."""
+        return self._bound.get(key, 0) < replicas
+
     def release(self, key: str) -> None:
         """No longer count on a plan's pods."""
         if self._assumed.pop(key, None) is not None:

@@ -22,6 +22,9 @@ class ClusterClient(Protocol):
     async def replace_lists(self, manifest: Manifest) -> dict[str, Any]:
         """Replace the lists of an object's spec by the manifest's as a whole (JSON merge patch)."""
 
+    async def forget_updates(self, live: Manifest, resource: Resource) -> dict[str, Any]:
+        """Take what `replace_lists` wrote out of an object's managed fields."""
+
     async def put_status(self, resource: Resource, manifest: Manifest, status: Manifest) -> dict[str, Any]:
         """Replace the status of an object; `InvalidObjectError` if the object of that name is another one by now."""
 

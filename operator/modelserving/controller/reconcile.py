@@ -7,18 +7,25 @@ nothing: what ran keeps running. `planOnly` on a resource that runs deletes its 
 """
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from modelserving.api.modelserving import ModelServing
 from modelserving.api.reasons import Reason
 from modelserving.controller.cache import Cache, Serving
-from modelserving.controller.decide import Decider, Decision, Undecided, pods_key
+from modelserving.controller.children import Kept
+from modelserving.controller.decide import Decider, Decision, Undecided
 from modelserving.controller.interest import Interests
 from modelserving.controller.picture import ClusterPicture
-from modelserving.controller.report import Findings, Reporter
+from modelserving.controller.pods import pods_key
+from modelserving.controller.report import Findings, Reporter, wanted_replicas
+from modelserving.controller.troubles import Told, Troubles
 from modelserving.controller.workload import Ensured, Workload
 from modelserving.planning.plan import Plan, Rejection
+from modelserving.planning.record import from_json
 from modelserving.render.manifests import RenderProblem, render
-from modelserving.render.names import PLAN_ANNOTATION, RENDERED_ANNOTATION
+from modelserving.render.names import PLAN_ANNOTATION, RENDERED_ANNOTATION, SPEC_ANNOTATION
 from modelserving.render.workload import WorkloadObservation
 from modelserving.settings import Settings
 
@@ -32,10 +39,12 @@ class Reconciler:
         settings: of the operator.
         cache: what is known.
         picture: of the cluster.
+        troubles: of pods.
         decider: decides.
         workload: writes Deployments and Services.
         reporter: writes statuses.
         interests: who cares for what.
+        now: time of day, RFC 3339.
     """
 
     def __init__(
@@ -43,14 +52,18 @@ class Reconciler:
         settings: Settings,
         cache: Cache,
         picture: ClusterPicture,
+        troubles: Troubles,
         decider: Decider,
         workload: Workload,
         reporter: Reporter,
         interests: Interests,
+        now: Callable[[], str],
     ) -> None:
         self._settings = settings
         self._cache = cache
         self._picture = picture
+        self._troubles = troubles
+        self._now = now
         self._decider = decider
         self._workload = workload
         self._reporter = reporter
@@ -72,7 +85,7 @@ class Reconciler:
 
     async def _look(self, serving: Serving) -> float | None:
         key, manifest = serving.key, serving.manifest()
-        decision = self._decider.decide(key, manifest, self._cache.plan(serving))
+        decision = self._decider.decide(key, manifest, self._cache.kept(serving))
         if isinstance(decision, Undecided):
             wait = self._settings.status_settle_seconds - decision.seconds
             if wait > 0:
@@ -87,7 +100,7 @@ class Reconciler:
         if ensured.silent:
             return ensured.retry_seconds
         again = await self._reporter.tell(serving, manifest, self._findings(serving, decision, ensured, manifests))
-        waits = (again, ensured.retry_seconds, decision.retry_seconds)
+        waits = (again, ensured.retry_seconds, decision.retry_seconds, self._told(serving).wait_seconds)
         return min((wait for wait in waits if wait is not None), default=None)
 
     async def tell_bug(self, key: str, error: Exception) -> None:
@@ -98,6 +111,18 @@ class Reconciler:
             found = Findings(Rejection(Reason.RECONCILE_ERROR, message), self._running(serving))
             await self._reporter.tell(serving, serving.manifest(), found)
 
+    def assume_known(self) -> None:
+        """Count on the GPUs of every plan in force whose pods are not all there: new resources are planned for before it is looked at."""
+        for key in self._cache.known_keys():
+            serving = self._cache.serving(key)
+            kept = self._cache.kept(serving) if serving is not None else Kept()
+            replicas = wanted_replicas(serving.manifest()) if serving is not None and kept.plan else 0
+            if not self._picture.lacks_pods(pods_key(key), replicas):
+                continue
+            plan = from_json(kept.plan)
+            if plan is not None:
+                self._picture.assume(pods_key(key), plan, replicas)
+
     def _rolls_out(self, serving: Serving, decision: Decision, manifests: _Manifests | RenderProblem | None) -> bool:
         """Whether a plan in force is about to change its Deployment: what it knew of free GPUs is then out of date."""
         child = self._workload.deployment(serving)
@@ -107,29 +132,35 @@ class Reconciler:
         return child.rendered != digest
 
     def _render(self, decision: Decision) -> _Manifests | RenderProblem | None:
-        if not isinstance(decision.outcome, Plan) or decision.serving is None:
-            return None
-        return render(decision.serving, decision.outcome, self._settings)
+        return render(*decision.runs, self._settings) if decision.runs is not None else None
 
     async def _act(self, serving: Serving, decision: Decision, manifests: _Manifests | RenderProblem | None) -> Ensured:
         """Bring the workload to what was decided."""
-        if manifests is None or decision.serving is None or not isinstance(decision.outcome, Plan):
+        if manifests is None or decision.runs is None:
             return Ensured()
         if isinstance(manifests, RenderProblem):
             return Ensured(Rejection(manifests.reason, manifests.message))
-        if decision.serving.spec.plan_only:
-            self._cache.keep_plan(serving, "")
+        wanted, plan = decision.runs
+        if wanted.spec.plan_only:
+            self._cache.keep(serving, Kept())
             return Ensured(wrote=await self._workload.remove(serving))
         pods = pods_key(serving.key)
-        if decision.fresh:
+        if decision.fresh or self._lacks_pods(serving, wanted):
             # Before anything is awaited: the next plan must not count on the same GPUs.
-            self._picture.assume(pods, decision.outcome, decision.serving.spec.replicas)
+            self._picture.assume(pods, plan, wanted.spec.replicas)
         ensured = await self._workload.ensure(serving, manifests)
         if ensured.rejection is not None:
             self._picture.release(pods)
         elif not ensured.silent and decision.fresh:
-            self._cache.keep_plan(serving, manifests[0]["metadata"]["annotations"][PLAN_ANNOTATION])
-        return ensured
+            annotations = manifests[0]["metadata"]["annotations"]
+            self._cache.keep(serving, Kept(annotations[PLAN_ANNOTATION], annotations.get(SPEC_ANNOTATION, "")))
+        # Why the spec as it is now is not served matters more than what stands against what runs.
+        return ensured if isinstance(decision.outcome, Plan) else replace(ensured, rejection=None)
+
+    def _lacks_pods(self, serving: Serving, wanted: ModelServing) -> bool:
+        """Whether the workload is about to be made, or made larger: its pods will take GPUs that look free."""
+        child = self._workload.deployment(serving)
+        return child is None or child.workload is None or child.workload.desired < wanted.spec.replicas
 
     def _note(self, serving: Serving, decision: Decision, ensured: Ensured) -> None:
         running = decision.outcome if isinstance(decision.outcome, Plan) else decision.in_force
@@ -166,13 +197,24 @@ class Reconciler:
             workload,
             decision.in_force if workload is not None else None,
             arguments if outcome is decision.outcome else (),
-            cluster_problem=self._cluster_problem(outcome, workload is not None),
+            cluster_problem=(ensured.contested if ensured is not None else "")
+            or self._cluster_problem(outcome, workload is not None),
+            contested=ensured is not None and bool(ensured.contested),
             wrote=ensured is not None and ensured.wrote,
         )
 
     def _running(self, serving: Serving) -> WorkloadObservation | None:
         child = self._workload.deployment(serving)
-        return child.workload if child is not None and not child.deleting else None
+        if child is None or child.workload is None or child.deleting:
+            return None
+        trouble = self._told(serving).trouble
+        if trouble is None:
+            return child.workload
+        return replace(child.workload, problem=f"{trouble.message}.", problem_reason=trouble.reason)
+
+    def _told(self, serving: Serving) -> Told:
+        """What keeps the resource's pods from answering."""
+        return self._troubles.of(pods_key(serving.key), self._now())
 
     def _cluster_problem(self, outcome: Plan | Rejection, runs: bool) -> str:
         if not runs or not isinstance(outcome, Plan) or outcome.placement.gpu_product in self._picture.products():

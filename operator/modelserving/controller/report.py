@@ -31,7 +31,8 @@ class Findings:
         in_force: plan of what runs.
         arguments: of `vllm serve`, for the plan that is shown.
         reading: what is being read where the outcome is None.
-        cluster_problem: what changed under the running plan.
+        cluster_problem: what changed under the running plan, or who fights over it.
+        contested: whether it is the latter.
         wrote: whether the workload was written just now.
     """
 
@@ -41,6 +42,7 @@ class Findings:
     arguments: Sequence[str] = ()
     reading: str = ""
     cluster_problem: str = ""
+    contested: bool = False
     wrote: bool = False
 
     @property
@@ -100,6 +102,7 @@ class Reporter:
             arguments=found.arguments,
             reading=found.reading,
             cluster_problem=found.cluster_problem,
+            contested=found.contested,
         )
         if status == before:
             return None
@@ -136,15 +139,21 @@ class Reporter:
         return 0.0
 
 
+def wanted_replicas(manifest: Mapping[str, Any]) -> int:
+    """Replicas that a resource asks for, however wrong its spec is."""
+    spec = manifest.get("spec")
+    replicas = spec.get("replicas", 1) if isinstance(spec, Mapping) else 1
+    return replicas if isinstance(replicas, int) else 1
+
+
 def _subject(manifest: Mapping[str, Any]) -> Subject:
     """What is known of a resource however wrong its spec is."""
     metadata, spec = manifest["metadata"], manifest.get("spec")
     spec = spec if isinstance(spec, Mapping) else {}
-    replicas = spec.get("replicas", 1)
     return Subject(
         namespace=metadata["namespace"],
         name=metadata["name"],
         generation=int(metadata.get("generation", 0)),
-        replicas=replicas if isinstance(replicas, int) else 1,
+        replicas=wanted_replicas(manifest),
         plan_only=spec.get("planOnly") is True,
     )

@@ -17,6 +17,7 @@ from typing import Any
 from modelserving.api.reasons import Reason
 from modelserving.controller.cache import Cache, Serving
 from modelserving.controller.children import Child, child_of
+from modelserving.controller.contest import Contests
 from modelserving.controller.ports import ClusterClient
 from modelserving.controller.resources import CHILDREN, DEPLOYMENTS, MODELSERVINGS, Resource
 from modelserving.errors import ConflictError, ForbiddenError, InvalidObjectError, NamespaceEndsError, NotFoundError
@@ -35,8 +36,10 @@ NAMESPACE_ENDS_RETRY_SECONDS = 15.0
 REFUSED_RETRY_SECONDS = 60.0
 # Paths named in the log of a correction before the rest is only counted.
 _PATHS_NAMED = 5
-# An item of a list that the API server merges by key is not there.
-_ITEM_GONE = re.compile(r"\b(containers|ports)\[[^]]*\]$")
+# A list that the API server merges by key has an item too many, or lacks one: its namesake would stay beside ours.
+_LIST_CHANGED = re.compile(
+    r"\b(containers|initContainers|ports|volumes|imagePullSecrets|env|envFrom|volumeMounts)(\[[^]]*\])?$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +51,14 @@ class Ensured:
         wrote: whether anything was written.
         retry_seconds: when to look again; None where watching suffices.
         silent: whether nothing is worth telling: it passes in a moment.
+        contested: sentence on who keeps changing what is ours; empty where nobody does.
     """
 
     rejection: Rejection | None = None
     wrote: bool = False
     retry_seconds: float | None = None
     silent: bool = False
+    contested: str = ""
 
 
 class Workload:
@@ -63,12 +68,16 @@ class Workload:
         client: API server.
         cache: what is known.
         busy: whether there is more important work than what is not the first manifest.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, client: ClusterClient, cache: Cache, busy: Callable[[], bool]) -> None:
+    def __init__(
+        self, client: ClusterClient, cache: Cache, busy: Callable[[], bool], clock: Callable[[], float]
+    ) -> None:
         self._client = client
         self._cache = cache
         self._busy = busy
+        self._contests = Contests(clock)
         self._ending: dict[str, float] = {}
         self._asked: dict[tuple[str, str, str], asyncio.Task[Child | None]] = {}
 
@@ -123,6 +132,8 @@ class Workload:
             return Ensured(_refused(manifest, error), wrote, REFUSED_RETRY_SECONDS)
         except ConflictError as error:
             return _conflict(f"a {manifest['kind']} of the name {namespace}/{name} appeared just now ({error})")
+        except _ContestedError as error:
+            return Ensured(wrote=wrote, retry_seconds=error.pause, contested=str(error))
         return Ensured(wrote=wrote)
 
     async def remove(self, serving: Serving) -> bool:
@@ -168,6 +179,7 @@ class Workload:
         """Apply one manifest if that changes anything; tells whether it did."""
         child, digest = self._known(manifest), manifest["metadata"]["annotations"][RENDERED_ANNOTATION]
         where = f"{manifest['kind']} {manifest['metadata']['namespace']}/{manifest['metadata']['name']}"
+        replaced = False
         if child is not None and child.deleting:
             # Gone in a moment; its end is an event, and then it is made again.
             return False
@@ -178,8 +190,10 @@ class Workload:
             if not paths:
                 self._cache.settle_child(child, digest)
                 return False
-            if any(map(_ITEM_GONE.search, paths)):
-                # Renamed rather than removed: under its new name it would stay beside ours.
+            if child.rendered == digest:
+                self._put_back(child, paths)
+            replaced = any(map(_LIST_CHANGED.search, paths))
+            if replaced:
                 await self._client.replace_lists(manifest)
             named = ", ".join(paths[:_PATHS_NAMED]) + (f" and {n} more" if (n := len(paths) - _PATHS_NAMED) > 0 else "")
             _LOG.info("%s: applying, since these differ: %s", where, named)
@@ -187,11 +201,38 @@ class Workload:
             _LOG.info("%s: %s", where, "applying what is rendered anew" if child is not None else "creating")
         # Where none was known, nothing of anybody else's may be taken over.
         force = child is not None or found is not None
-        live = child_of(await self._client.apply(manifest, force), CHILDREN[manifest["kind"]])
+        applied = await self._client.apply(manifest, force)
+        if replaced:
+            applied = await self._client.forget_updates(applied, CHILDREN[manifest["kind"]])
+        live = child_of(applied, CHILDREN[manifest["kind"]])
         self._cache.put_child(live)
         # What the server made of it is what it makes of it every time: comparing again would write for ever.
         self._cache.settle_child(live, digest)
         return True
+
+    def _put_back(self, child: Child, paths: list[str]) -> None:
+        """Count a correction of what somebody else changed.
+
+        Raises:
+            _ContestedError: the same was put back too often just now.
+        """
+        pause = self._contests.pause(child.where)
+        if pause > 0:
+            who = child.manager or "Somebody"
+            raise _ContestedError(
+                f"{who} keeps changing {', '.join(paths[:_PATHS_NAMED])} of the {child.kind} {child.name}, which is the "
+                "operator's: it puts that back more and more rarely. Let one of the two have it.",
+                pause,
+            )
+        self._contests.corrected(child.where, paths)
+
+
+class _ContestedError(Exception):
+    """Another writer keeps changing an object; it is left alone for `pause` seconds."""
+
+    def __init__(self, message: str, pause: float) -> None:
+        super().__init__(message)
+        self.pause = pause
 
 
 def _names(serving: Serving) -> tuple[str, str]:

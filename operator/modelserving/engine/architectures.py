@@ -1,25 +1,33 @@
 """Architectures that vLLM has a model class for, and model types whose config.json it reads, as data."""
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 _DATA = "data/vllm_architectures.json"
-_MODEL_TYPES = "data/vllm_model_types.json"
+
+
+@cache
+def _data() -> Mapping[str, Any]:
+    content: Mapping[str, Any] = json.loads(files("modelserving.engine").joinpath(_DATA).read_text(encoding="utf-8"))
+    return content
 
 
 @cache
 def known_architectures() -> frozenset[str]:
     """Names in the registry of vLLM 0.32 (model_executor/models/registry.py), draft models left out."""
-    return frozenset(_read(_DATA)["architectures"])
+    return frozenset(_data()["architectures"])
+
+
+@cache
+def backend_architectures() -> frozenset[str]:
+    """Names that are not in the registry, and that vLLM 0.32 runs in transformers' own class (_try_resolve_transformers)."""
+    return frozenset(_data()["transformers_backend"])
 
 
 @cache
 def known_model_types() -> frozenset[str]:
-    """Values of `model_type` whose config.json vLLM 0.32 reads without code from the model's repository."""
-    return frozenset(_read(_MODEL_TYPES)["model_types"])
-
-
-def _read(name: str) -> dict[str, list[str]]:
-    data: dict[str, list[str]] = json.loads(files("modelserving.engine").joinpath(name).read_text(encoding="utf-8"))
-    return data
+    """Values of `model_type` for which vLLM 0.32 or its transformers has a config class."""
+    return frozenset(_data()["model_types"])

@@ -69,6 +69,8 @@ def _chunks(facts: ModelFacts, flags: BatchFlags) -> bool:
     """Whether a prompt may be spread over batches: not by default where an encoder sees it whole."""
     if flags.enable_chunked_prefill is not None:
         return flags.enable_chunked_prefill
+    if facts.whole_prompt:
+        return False
     return not any(group.kind in (AttentionKind.CROSS, AttentionKind.ENCODER_ONLY) for group in facts.attention)
 
 

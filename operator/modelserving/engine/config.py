@@ -38,11 +38,6 @@ class EngineConfig:
     disable_hybrid_kv_cache_manager: bool = False
 
     @property
-    def holds_towers_whole(self) -> bool:
-        """Whether every rank holds multimodal towers whole."""
-        return self.mm_encoder_tp_mode == "data"
-
-    @property
     def world_size(self) -> int:
         """GPUs of one replica."""
         return self.tensor_parallel_size * self.pipeline_parallel_size

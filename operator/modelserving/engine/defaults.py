@@ -64,8 +64,10 @@ def resolve_dtype(facts: ModelFacts, asked: str, gpu: Gpu) -> str | EngineRefusa
             for dtype in DTYPES
             if (dtype != "bfloat16" or has_bfloat16) and (dtype != "float16" or not no_float16)
         ]
-        wanted = supported[0] if facts.stored_dtype == "float32" else facts.stored_dtype
-        return wanted if wanted in supported else supported[0]
+        # Embeddings and scores are made in float16 where the checkpoint leaves a choice.
+        preferred = "float16" if facts.pooling and "float16" in supported else supported[0]
+        wanted = preferred if facts.stored_dtype == "float32" else facts.stored_dtype
+        return wanted if wanted in supported else preferred
     if asked not in DTYPES:
         return EngineRefusal("UnknownDtype", f"dtype {asked[:60]!r} is not one of auto, {', '.join(DTYPES)}")
     if asked == "bfloat16" and not has_bfloat16:

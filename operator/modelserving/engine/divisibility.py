@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from modelserving.engine.config import EngineConfig, EngineRefusal
 from modelserving.engine.expert_kernels import alignment, expert_block, padded
 from modelserving.engine.quantization import method_of, online_method
-from modelserving.engine.shares import VOCABULARY_PADDING, Share, padded_vocabulary, section_ranks, share
+from modelserving.engine.shares import VOCABULARY_PADDING, Share, padded_vocabulary, section_ranks, share, towers_whole
 from modelserving.models.facts import ModelFacts, Module, Quantization, Split
 
 _WORD_BITS = 32
@@ -21,7 +21,12 @@ _PACKING = ("awq", "gptq")
 
 def objection(facts: ModelFacts, config: EngineConfig) -> EngineRefusal | None:
     """Why the model cannot be split over tensor_parallel_size ranks, or None."""
-    found = _objection(facts, config.tensor_parallel_size, config.enable_expert_parallel, config.holds_towers_whole)
+    found = _objection(
+        facts,
+        config.tensor_parallel_size,
+        config.enable_expert_parallel,
+        towers_whole(facts, config.mm_encoder_tp_mode),
+    )
     if found is not None:
         reason, message = found
         ranks = config.tensor_parallel_size
@@ -35,7 +40,7 @@ def works(facts: ModelFacts, ranks: int, expert_parallel: bool = False) -> bool:
 
 
 def _objection(
-    facts: ModelFacts, ranks: int, expert_parallel: bool, towers_whole: bool = False
+    facts: ModelFacts, ranks: int, expert_parallel: bool, whole_towers: bool = False
 ) -> tuple[str, str] | None:
     """(reason, what does not divide), or None."""
     if ranks == 1:
@@ -54,7 +59,7 @@ def _objection(
         fewer, more = sorted((heads, ranks))
         if more % fewer:
             return "KvHeadsNotDivisible", f"{heads} KV heads can be neither split over nor repeated on {ranks} GPUs"
-    for module, held in _split_modules(facts, ranks, towers_whole):
+    for module, held in _split_modules(facts, ranks, whole_towers):
         if expert_parallel and module.experts:
             continue
         reason = _uneven(module, held)
@@ -64,6 +69,8 @@ def _objection(
 
 
 def _uneven(module: Module, ranks: int) -> tuple[str, str] | None:
+    if module.split is Split.QKV and module.heads[0] % ranks:
+        return "HeadsNotDivisible", f"{module.heads[0]} heads of {module.name} cannot be split over {ranks} GPUs"
     if module.split is Split.COLUMN:
         odd = [rows for rows in module.out_features if rows % ranks]
     elif module.split is Split.ROW:
@@ -91,7 +98,9 @@ def _quantized_shares(facts: ModelFacts, config: EngineConfig) -> EngineRefusal 
     stored = facts.stored_quantization
     online = online_method(config.quantization, stored)
     method = method_of(online) if online is not None else None
-    for module, ranks in _split_modules(facts, config.tensor_parallel_size, config.holds_towers_whole):
+    for module, ranks in _split_modules(
+        facts, config.tensor_parallel_size, towers_whole(facts, config.mm_encoder_tp_mode)
+    ):
         reason = None
         scheme = module.scheme or stored if module.quantized else None
         part = share(module, ranks, config.enable_expert_parallel)
@@ -106,12 +115,12 @@ def _quantized_shares(facts: ModelFacts, config: EngineConfig) -> EngineRefusal 
     return None
 
 
-def _split_modules(facts: ModelFacts, ranks: int, towers_whole: bool) -> Iterator[tuple[Module, int]]:
+def _split_modules(facts: ModelFacts, ranks: int, whole_towers: bool) -> Iterator[tuple[Module, int]]:
     for section in facts.sections:
         if section.buffers:
             continue
         for module in section.modules:
-            yield module, section_ranks(section, ranks, towers_whole)
+            yield module, section_ranks(section, ranks, whole_towers)
 
 
 def _multiple(module: Module, part: Share, ranks: int, multiple: int, rule: str) -> str | None:

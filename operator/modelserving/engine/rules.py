@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from modelserving.engine import divisibility
-from modelserving.engine.architectures import known_model_types
 from modelserving.engine.cache_rules import cache_dtype_objection
 from modelserving.engine.config import EngineConfig, EngineRefusal
 from modelserving.engine.defaults import resolve_dtype
@@ -61,14 +60,15 @@ def _architecture(case: _Case) -> EngineRefusal | None:
     )
 
 
-def _model_type(case: _Case) -> EngineRefusal | None:
-    facts = case.facts
-    if not facts.model_type or facts.custom_code or facts.model_type in known_model_types():
+def _config_class(case: _Case) -> EngineRefusal | None:
+    facts, version = case.facts, case.version
+    if version.reads(facts.model_type) or facts.brings_code:
         return None
     return EngineRefusal(
         "ModelTypeNotSupported",
-        f"config.json of {facts.model} has the model_type {facts.model_type[:60]!r}, which vLLM {case.version.text} cannot read, and "
-        "its repository brings no code that does (auto_map). Name a revision that has it, or another model.",
+        f"config.json of {facts.model} has the model type {facts.model_type[:60]!r}, which neither vLLM {version.text} nor "
+        "its transformers can read, and brings no code for it. Use the checkpoint as its publisher keeps it, with "
+        "auto_map and the files that it names, or name another model.",
     )
 
 
@@ -231,7 +231,7 @@ def _parallelism(case: _Case) -> EngineRefusal | None:
 
 _RULES: tuple[Callable[[_Case], EngineRefusal | None], ...] = (
     _architecture,
-    _model_type,
+    _config_class,
     _sizes,
     _quantization_known,
     _dtype,

@@ -5,7 +5,7 @@ Source: vLLM 0.32 model_executor/layers/linear.py, vocab_parallel_embedding.py, 
 
 from dataclasses import dataclass
 
-from modelserving.models.facts import Module, Section, Split
+from modelserving.models.facts import ModelFacts, Module, Section, Split
 from modelserving.units import ceil_div, round_up
 
 # vocab_parallel_embedding.py, DEFAULT_VOCAB_PADDING_SIZE.
@@ -86,10 +86,15 @@ def _cut(module: Module, tensor_parallel_size: int) -> tuple[tuple[int, ...], in
     return rows, columns
 
 
-def section_ranks(section: Section, tensor_parallel_size: int, towers_whole: bool = False) -> int:
+def towers_whole(facts: ModelFacts, mm_encoder_tp_mode: str) -> bool:
+    """Whether every rank holds multimodal towers whole (config/model.py: only classes that know the mode)."""
+    return mm_encoder_tp_mode == "data" and facts.vision is not None and facts.vision.data_parallel
+
+
+def section_ranks(section: Section, tensor_parallel_size: int, whole_towers: bool = False) -> int:
     """Ranks a section is split over.
 
     1 where its heads do not divide, or where towers are held whole (models/vision.py, is_vit_use_data_parallel).
     """
-    whole = (section.tower and towers_whole) or (section.shard_heads and section.shard_heads % tensor_parallel_size)
+    whole = (section.tower and whole_towers) or (section.shard_heads and section.shard_heads % tensor_parallel_size)
     return 1 if whole else tensor_parallel_size

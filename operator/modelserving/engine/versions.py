@@ -10,12 +10,15 @@ logged starts; quantization and architectures are taken as in 0.8.5.
 import re
 from dataclasses import dataclass, replace
 
-from modelserving.engine.architectures import known_architectures
+from modelserving.engine.architectures import backend_architectures, known_architectures, known_model_types
+from modelserving.models.families.pooling import bases
 
 DEFAULT_ENGINE_VERSION = "0.32.0"
 
 _VERSION = re.compile(r"v?(\d{1,6})\.(\d{1,6})(?:\.(\d{1,6}))?(.*)", re.DOTALL)
 _LONGEST_SHOWN = 60
+# First version whose transformers' model types are written down.
+_MODEL_TYPES_SINCE = (0, 32, 0)
 # `--quantization` values that 0.32 knows (config/model.py, QuantizationMethods), plus ONLINE_QUANT_SHORTHAND_NAMES.
 _METHODS = frozenset(
     [
@@ -76,6 +79,8 @@ class EngineVersion:
         never_splits_large: whether blocks above 20 MiB are kept whole while loading (max_split_size_mb=20).
         warms_sampler: whether the profile run samples with penalties set (PR #57926).
         rejects_act_order: whether GPTQ desc_act and its like are refused (PR #54809).
+        outer_config_ties: whether embeddings are tied where only the config around a language model's says so
+            (config/vllm.py, `with_hf_config`); 0.19's logs show a head of its own for such models.
         methods: values `--quantization` takes.
         online_methods: of these, what quantizes a 16-bit checkpoint while loading.
     """
@@ -99,17 +104,21 @@ class EngineVersion:
     never_splits_large: bool = False
     warms_sampler: bool = False
     rejects_act_order: bool = False
+    outer_config_ties: bool = False
     methods: frozenset[str] = _OLD_METHODS
     online_methods: frozenset[str] = frozenset({"fp8"})
 
     def supports(self, architecture: str) -> bool:
         """Whether vLLM has a model class for an architecture of config.json; known for 0.32, taken for all.
 
-        A bare decoder (`…Model`) makes embeddings and runs in the class of its language model (registry.py,
-        _normalize_arch).
+        A bare decoder (`…Model`), or one that scores, runs in the class of the model that generates.
         """
-        known = known_architectures()
-        return architecture in known or f"{architecture.removesuffix('Model')}ForCausalLM" in known
+        known = known_architectures() | backend_architectures()
+        return architecture in known or any(base in known for base in bases(architecture))
+
+    def reads(self, model_type: str) -> bool:
+        """Whether this vLLM and its transformers have a config class for a model type; known for 0.32 and later."""
+        return self.number < _MODEL_TYPES_SINCE or not model_type or model_type in known_model_types()
 
 
 def _rows() -> tuple[EngineVersion, ...]:
@@ -142,7 +151,7 @@ def _rows() -> tuple[EngineVersion, ...]:
     add(0, 28, 0, methods=_METHODS | online, huge_gpu_tier=True)
     add(0, 30, 0, rejects_act_order=True)
     add(0, 31, 0)
-    add(0, 32, 0, wide_graphs=True, never_splits_large=True, requantizes=True)
+    add(0, 32, 0, wide_graphs=True, never_splits_large=True, requantizes=True, outer_config_ties=True)
     add(0, 33, 0, warms_sampler=True)
     return tuple(rows)
 

@@ -25,6 +25,7 @@ from modelserving.errors import (
     NotFoundError,
 )
 from modelserving.kube.connection import Connection
+from modelserving.render.digest import OWNED_LISTS
 from modelserving.render.names import MANAGER
 
 USER_AGENT = f"modelserving-operator/{__version__}"
@@ -79,9 +80,30 @@ class KubeClient:
         """Replace the lists of an object's spec by the manifest's as a whole: what somebody added to them goes."""
         resource, metadata = _APPLIED[manifest["kind"]], manifest["metadata"]
         path = resource.path(metadata["namespace"], metadata["name"])
-        return await self._call(
-            "patch", resource, path, {"spec": manifest["spec"]}, _MERGE_PATCH, {"fieldManager": MANAGER}
-        )
+        spec = manifest["spec"]
+        if "template" in spec:
+            # A list that is not rendered at all goes too.
+            pod = {**dict.fromkeys(OWNED_LISTS), **spec["template"]["spec"]}
+            spec = {**spec, "template": {**spec["template"], "spec": pod}}
+        return await self._call("patch", resource, path, {"spec": spec}, _MERGE_PATCH, {"fieldManager": MANAGER})
+
+    async def forget_updates(self, live: Mapping[str, Any], resource: Resource) -> dict[str, Any]:
+        """Take what `replace_lists` wrote out of the managed fields: as ours by update it would outlive what is applied."""
+        metadata = live["metadata"]
+        entries = metadata.get("managedFields") or []
+        kept = [
+            entry
+            for entry in entries
+            if (entry.get("manager"), entry.get("operation"), entry.get("subresource", "")) != (MANAGER, "Update", "")
+        ]
+        if kept == entries:
+            return dict(live)
+        patch = [
+            {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
+            {"op": "replace", "path": "/metadata/managedFields", "value": kept},
+        ]
+        path = resource.path(metadata["namespace"], metadata["name"])
+        return await self._call("patch", resource, path, patch, _JSON_PATCH, {"fieldManager": MANAGER})
 
     async def put_status(
         self, resource: Resource, manifest: Mapping[str, Any], status: Mapping[str, Any]
@@ -123,12 +145,13 @@ class KubeClient:
         keep: Callable[[Mapping[str, Any]], Kept],
         label_selector: str = "",
         field_selector: str = "",
+        namespace: str = "",
     ) -> tuple[list[Kept], int]:
-        """Read all objects of a kind in the cluster, page by page, as one consistent list of one version."""
+        """Read all objects of a kind, in the cluster or a namespace, page by page, as one consistent list of one version."""
         kept: list[Kept] = []
         query = _selected({"limit": str(PAGE)}, label_selector, field_selector)
         while True:
-            page = await self._call("list", resource, resource.path(), query=query)
+            page = await self._call("list", resource, resource.path(namespace), query=query)
             kept += [keep(item) for item in page.get("items") or ()]
             token = page["metadata"].get("continue")
             if not token:

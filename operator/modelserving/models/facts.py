@@ -47,6 +47,8 @@ class VisionTower:
         tokens_per_image: language-model tokens that one pass yields at least (a pooled video frame).
         max_tokens_per_item: language-model tokens that the largest item takes at most.
         modalities: names that `--limit-mm-per-prompt` takes.
+        data_parallel: whether `--mm-encoder-tp-mode data` keeps it whole on every rank; where vLLM's class does not know
+            the mode, it is cut all the same (`supports_encoder_tp_data`).
     """
 
     hidden_size: int
@@ -57,6 +59,7 @@ class VisionTower:
     tokens_per_image: int
     max_tokens_per_item: int
     modalities: tuple[str, ...] = ("image",)
+    data_parallel: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,10 @@ class ModelFacts:
         vision: the vision tower, if there is one.
         runs_instead: Hub id of a converted checkpoint that vLLM runs, where it does not run this one.
         supports_pipeline: whether vLLM's class can be cut into pipeline stages.
-        custom_code: whether its repository brings code that reads config.json (`auto_map`).
         unnamed_quantization: whether config.json describes a quantization that vLLM does not see, having no `quant_method`.
+        pooling: whether it makes embeddings or scores instead of text.
+        whole_prompt: whether a prompt must be in one batch though its layers look back only.
+        brings_code: whether the checkpoint brings a config class of its own (auto_map).
         checkpoint_bytes: bytes of the tensors that are stored, as read or as derived.
         assumptions: sentences on what was assumed for want of facts.
     """
@@ -111,8 +116,10 @@ class ModelFacts:
     tie_word_embeddings: bool = False
     runs_instead: str | None = None
     supports_pipeline: bool = True
-    custom_code: bool = False
     unnamed_quantization: bool = False
+    pooling: bool = False
+    whole_prompt: bool = False
+    brings_code: bool = False
     assumptions: tuple[str, ...] = ()
 
     def __hash__(self) -> int:
@@ -144,7 +151,9 @@ class FactsRefusal:
     Attributes:
         reason: CamelCase: `ConfigInvalid`, `UnknownArchitecture`.
         message: which field is wrong, what it holds, what to do.
+        architecture: first of config.json's `architectures`, where that is what is not known.
     """
 
     reason: str
     message: str
+    architecture: str = ""

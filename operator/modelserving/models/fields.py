@@ -41,6 +41,16 @@ class Fields:
         self._content = content
         self._path = path
 
+    def having(self, **fields: Any) -> "Fields":
+        """The same object with fields set."""
+        return Fields({**self._content, **fields}, self._path)
+
+    def or_else(self, defaults: Mapping[str, Any]) -> "Fields":
+        """The same object with fields that it lacks, or has as null, set."""
+        return Fields(
+            {**self._content, **{key: value for key, value in defaults.items() if self.raw(key) is None}}, self._path
+        )
+
     def name(self, key: str) -> str:
         """Full name of a field, for messages."""
         return f"{self._path}.{key}" if self._path else key
@@ -52,6 +62,17 @@ class Fields:
     def names(self) -> tuple[str, ...]:
         """Keys that are there and are texts."""
         return tuple(key for key in self._content if isinstance(key, str))
+
+    def renamed(self, names: Mapping[str, str]) -> "Fields":
+        """The same fields under other names too, given as (name asked for, name as written); what is there already counts."""
+        more = {
+            new: self._content[old] for new, old in names.items() if new not in self._content and old in self._content
+        }
+        return Fields({**self._content, **more}, self._path)
+
+    def replaced(self, values: Mapping[str, Any]) -> "Fields":
+        """The same with some fields set otherwise."""
+        return Fields({**self._content, **values}, self._path)
 
     def has(self, key: str) -> bool:
         """Whether the key is there, null or not."""

@@ -53,6 +53,7 @@ class Module:
         sources: checkpoint modules it is made of, part by part, in vLLM's naming; empty: the one of its own name.
         fixed_dtype: its dtype where the model's dtype does not decide.
         tied_to: name of the module whose weight it shares; it takes no memory on a rank that holds that one.
+        tied_by_outer: whether only the config around the language model's ties it (EngineVersion.outer_config_ties).
         experts: routed experts whose weights are stacked in it, all of the same sizes; 0 for an ordinary layer.
         keeps_copy: whether vLLM keeps its weight in 16 bits besides, where it is quantized (MLA's absorbed projections).
         scheme: how it is stored, where that differs from the rest of the checkpoint.
@@ -69,6 +70,7 @@ class Module:
     sources: tuple[str, ...] = ()
     fixed_dtype: str | None = None
     tied_to: str | None = None
+    tied_by_outer: bool = False
     experts: int = 0
     keeps_copy: bool = False
     scheme: Quantization | None = None
@@ -97,6 +99,7 @@ class Section:
         tower: whether it belongs to a multimodal tower or projector, which vLLM leaves out when no item is allowed.
         buffers: whether these are buffers (rope caches, scales): kept by vLLM, absent from the checkpoint.
         shard_heads: heads that must divide by the tensor-parallel size, otherwise every rank holds all; 0: no rule.
+        modalities: those that a tower is built for; empty: any of the model's.
     """
 
     stage: Stage
@@ -106,6 +109,7 @@ class Section:
     tower: bool = False
     buffers: bool = False
     shard_heads: int = 0
+    modalities: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:

@@ -21,9 +21,10 @@ from modelserving.models.facts import (
 from modelserving.models.families import FAMILIES, family_of
 from modelserving.models.families.family import Description, Family
 from modelserving.models.fields import Fields, InvalidFieldError, show
+from modelserving.models.heads import fit_head
 from modelserving.models.ignored import scheme_of, tells_layers_apart, unreadable
 from modelserving.models.inventory import HeadersIncompleteError, Inventory, unexplained
-from modelserving.models.metadata import ModelMetadata
+from modelserving.models.metadata import ModelMetadata, Origin
 from modelserving.models.stored_quantization import names_no_method, read_quantization
 from modelserving.models.undescribed import describe_undescribed
 
@@ -76,6 +77,8 @@ def _read(metadata: ModelMetadata) -> ModelFacts | FactsRefusal:
     if family is None:
         family = Family(undescribed.NAME, (), lambda fields: describe_undescribed(fields, metadata.tensors))
     described = family.describe(config)
+    if family.name != undescribed.NAME:
+        described = fit_head(described, family, metadata.tensors, metadata.config)
     quantization = _in_vllm_names(read_quantization(metadata), family)
     sections, assumptions = _sections(metadata, family, described, quantization)
     dtype, dtype_assumptions = _stored_dtype(config, metadata)
@@ -98,7 +101,7 @@ def _read(metadata: ModelMetadata) -> ModelFacts | FactsRefusal:
         family=family.name,
         parameter_count=parameters,
         stored_dtype=dtype,
-        max_model_len=described.max_model_len,
+        max_model_len=_usable_length(described, metadata.origin),
         hidden_size=described.hidden_size,
         intermediate_size=described.intermediate_size,
         vocab_size=described.vocab_size,
@@ -116,10 +119,17 @@ def _read(metadata: ModelMetadata) -> ModelFacts | FactsRefusal:
         tie_word_embeddings=described.tie_word_embeddings,
         runs_instead=described.runs_instead,
         supports_pipeline=described.supports_pipeline,
-        custom_code=config.has("auto_map"),
         unnamed_quantization=names_no_method(config),
+        pooling=described.pooling,
+        whole_prompt=described.whole_prompt,
+        brings_code=_brings_code(config),
         assumptions=assumptions,
     )
+
+
+def _usable_length(described: Description, origin: Origin) -> int:
+    """The longest context that vLLM derives: on the Hub the tokenizer's files, which are not read, state the shorter one."""
+    return described.max_model_len - (described.beyond_tokenizer if origin is Origin.HUB else 0)
 
 
 def _in_vllm_names(quantization: Quantization | None, family: Family) -> Quantization | None:
@@ -148,7 +158,14 @@ def _unknown(metadata: ModelMetadata, architecture: str) -> FactsRefusal:
         f"{metadata.model} has the architecture {show(architecture)}, which this operator cannot size from config.json "
         f"alone; {len(FAMILIES)} families it can, `modelserving` documents them. Give it the checkpoint with safetensors "
         "headers that it can read, or name another model.",
+        architecture,
     )
+
+
+def _brings_code(config: Fields) -> bool:
+    """Whether config.json names a config class beside it: transformers loads that where it is allowed to."""
+    auto = config.raw("auto_map")
+    return isinstance(auto, Mapping) and bool(auto.get("AutoConfig"))
 
 
 def _sections(

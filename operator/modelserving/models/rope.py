@@ -21,7 +21,11 @@ _LENGTH_KEYS = (
 # What vLLM assumes where config.json states no length (config/model.py, `default_max_len`).
 _DEFAULT_LENGTH = 2048
 # Types whose factor does not stretch max_position_embeddings, which holds the stretched length already.
-_ALREADY_STRETCHED = frozenset({"su", "longrope", "llama3", "mrope", "proportional", "default"})
+_ALREADY_STRETCHED = frozenset(
+    {"su", "longrope", "llama3", "mrope", "proportional", "default", "yarn", "deepseek_yarn", "deepseek_llama_scaling"}
+)
+# Types whose cache is made for the length before stretching, and stretched.
+_FROM_ORIGINAL = frozenset({"yarn", "deepseek_yarn", "deepseek_llama_scaling"})
 _LARGEST_FACTOR = 65536.0
 
 
@@ -59,6 +63,9 @@ def read_rope(text: Fields, default_length: int | None, default_partial: float =
     derived = float(text.optional_whole("model_max_length") or min(lengths, default=_DEFAULT_LENGTH))
     positions = text.optional_whole("max_position_embeddings") or default_length or int(derived)
     scaling = text.part("rope_parameters") or text.part("rope_scaling")
+    if scaling is not None and not scaling.has("rope_type") and not scaling.has("type"):
+        # Newer files state the rope of each kind of layers.
+        scaling = scaling.part("full_attention") or scaling
     partial = text.number("partial_rotary_factor", default_partial, 0.01, 1.0)
     if scaling is None:
         return Rope(positions, partial, int(derived))
@@ -67,11 +74,11 @@ def read_rope(text: Fields, default_length: int | None, default_partial: float =
     factor = scaling.number("factor", 1.0, 1e-3, _LARGEST_FACTOR)
     rows = positions
     if kind not in _ALREADY_STRETCHED:
-        if kind == "yarn":
-            original = scaling.whole("original_max_position_embeddings", default=positions)
-            derived, rows = original * factor, int(original * factor)
-        else:
-            derived, rows = derived * factor, int(positions * factor)
+        derived *= factor
+    if kind in _FROM_ORIGINAL:
+        rows = int(scaling.whole("original_max_position_embeddings", default=positions) * factor)
+    elif kind == "linear":
+        rows = int(positions * factor)
     longest = int(derived)
     if max(rows, longest) > LARGEST_SIZE:
         raise scaling.fail("factor", f"small enough for a context of at most {LARGEST_SIZE} tokens")

@@ -4,6 +4,8 @@ Sources: vLLM 0.32 model_executor/layers/quantization/{auto_awq,auto_gptq,fp8,mx
 config/model.py `_verify_quantization`.
 """
 
+from dataclasses import replace
+
 from modelserving.models.facts import Quantization
 from modelserving.models.fields import Fields, show
 from modelserving.models.metadata import ModelMetadata
@@ -16,6 +18,8 @@ _FILES = {"quantize_config.json": "gptq", "quant_config.json": "awq", "hf_quant_
 _GPTQ_BITS = (4, 8)
 _AWQ_BITS = (4,)
 _MX_GROUP = 32
+# Parts that may describe the quantization of the language model alone.
+_NESTED = ("text_config", "llm_config")
 _MODELOPT = ("modelopt", "modelopt_fp4", "modelopt_mxfp8", "modelopt_mixed")
 _GPTQ_ALIASES = ("gptq", "gptq_marlin", "auto_gptq")
 _AWQ_ALIASES = ("awq", "awq_marlin", "auto_awq")
@@ -38,9 +42,14 @@ def read_quantization(metadata: ModelMetadata) -> Quantization | None:
             part = Fields({file: content}).required_part(file)
             part = part.part("quantization") or part
             return _read(part.text("quant_method", method).lower(), part)
-    text = config.part("text_config")
-    nested = text.part("quantization_config") if text is not None else None
-    return None if nested is None else _read(nested.text("quant_method").lower(), nested)
+    for key in _NESTED:
+        text = config.part(key)
+        nested = text.part("quantization_config") if text is not None else None
+        if nested is not None:
+            found = _read(nested.text("quant_method").lower(), nested)
+            # models/internvl.py, `_patch_quant_config`: the tower of such a checkpoint stays as it is.
+            return replace(found, ignored=found.ignored or ("vision_model",)) if found.method == "awq" else found
+    return None
 
 
 def names_no_method(config: Fields) -> bool:

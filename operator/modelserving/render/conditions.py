@@ -6,6 +6,7 @@ Progressing  is a rollout under way?
 Degraded     is something wrong with what runs?                  True also when what runs is not what the spec says
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from modelserving.api.reasons import ConditionType, Reason
 from modelserving.planning.plan import Plan, Rejection
 from modelserving.render.workload import WorkloadObservation
 
+_DIGITS = re.compile(r"\d+")
 # metav1.Condition: maxLength of message is 32768 characters.
 LONGEST_MESSAGE = 32768
 
@@ -53,13 +55,14 @@ def findings(
     workload: WorkloadObservation | None,
     reading: str,
     cluster_problem: str,
+    contested: bool = False,
 ) -> tuple[Finding, Finding, Finding, Finding]:
     """Judge, in the order Planned, Available, Progressing, Degraded."""
     return (
         _planned(outcome, workload, reading),
         _available(subject, workload),
         _progressing(subject, workload),
-        _degraded(outcome, workload, cluster_problem),
+        _degraded(outcome, workload, cluster_problem, contested),
     )
 
 
@@ -86,7 +89,8 @@ def _available(subject: Subject, workload: WorkloadObservation | None) -> Findin
     if workload.desired == 0:
         return Finding(kind, "False", Reason.SCALED_TO_ZERO, "spec.replicas is 0: no pod is to run.")
     if workload.ready == 0:
-        return Finding(kind, "False", Reason.PODS_NOT_READY, _pods(workload, "No pod answers yet"))
+        reason = workload.problem_reason or Reason.PODS_NOT_READY
+        return Finding(kind, "False", reason, _pods(workload, "No pod answers yet"))
     return Finding(kind, "True", Reason.PODS_READY, f"{_ready(workload)} answer.")
 
 
@@ -104,7 +108,9 @@ def _progressing(subject: Subject, workload: WorkloadObservation | None) -> Find
     return Finding(kind, "True", Reason.ROLLING_OUT, _pods(workload, counts))
 
 
-def _degraded(outcome: Plan | Rejection | None, workload: WorkloadObservation | None, cluster_problem: str) -> Finding:
+def _degraded(
+    outcome: Plan | Rejection | None, workload: WorkloadObservation | None, cluster_problem: str, contested: bool
+) -> Finding:
     kind = ConditionType.DEGRADED
     if workload is None:
         return Finding(kind, "False", Reason.NO_WORKLOAD, "Nothing runs that could be degraded.")
@@ -112,12 +118,19 @@ def _degraded(outcome: Plan | Rejection | None, workload: WorkloadObservation | 
         text = f"The spec as it is now was not applied ({outcome.reason}); the previous plan keeps serving."
         return Finding(kind, "True", Reason.SPEC_NOT_APPLIED, text)
     if cluster_problem:
-        return Finding(kind, "True", Reason.NODES_CHANGED, cluster_problem)
+        return Finding(kind, "True", Reason.CONTESTED if contested else Reason.NODES_CHANGED, cluster_problem)
+    if workload.problem_reason and workload.ready < workload.desired:
+        counts = f"{_ready(workload)} answer" if workload.ready else "No pod answers"
+        return Finding(kind, "True", workload.problem_reason, _pods(workload, counts))
     if workload.stalled:
         return Finding(kind, "True", Reason.STALLED, _stalled(workload))
     if workload.rolled_out and workload.ready < workload.desired:
         return Finding(kind, "True", Reason.PODS_NOT_READY, _pods(workload, f"Only {_ready(workload)} answer"))
     return Finding(kind, "False", Reason.HEALTHY, "Nothing is wrong.")
+
+
+# What pods that wait for GPUs look like.
+_NOT_PLACED = (Reason.PODS_NOT_READY, Reason.STALLED, Reason.POD_UNSCHEDULABLE)
 
 
 def _absent(subject: Subject) -> tuple[str, str]:
@@ -148,7 +161,7 @@ def most_important(found: Iterable[Finding], waiting: bool) -> str:
     if planned.status != "True":
         return planned.reason
     # Pods that wait for GPUs are not ready either; what they wait for says more.
-    if waiting and (degraded.status != "True" or degraded.reason in (Reason.PODS_NOT_READY, Reason.STALLED)):
+    if waiting and (degraded.status != "True" or degraded.reason in _NOT_PLACED):
         return Reason.PLAN_WAITS
     if degraded.status == "True":
         return degraded.reason
@@ -165,12 +178,22 @@ def as_conditions(
             "type": finding.type.value,
             "status": finding.status,
             "reason": str(finding.reason),
-            "message": shortened(finding.message, LONGEST_MESSAGE),
+            "message": _message(finding, before.get(finding.type.value, {}), generation),
             "lastTransitionTime": _since(before.get(finding.type.value, {}), finding.status, now),
             "observedGeneration": generation,
         }
         for finding in found
     ]
+
+
+def _message(finding: Finding, before: Mapping[str, Any], generation: int) -> str:
+    """The sentence; the one before where nothing but counts of the cluster are others: each change of a node would write it anew."""
+    message, known = shortened(finding.message, LONGEST_MESSAGE), before.get("message")
+    same = (before.get("reason"), before.get("observedGeneration")) == (finding.reason, generation)
+    counted = finding.reason in (Reason.PLAN_WAITS, Reason.POD_UNSCHEDULABLE)
+    if same and counted and isinstance(known, str) and _DIGITS.sub("", known) == _DIGITS.sub("", message):
+        return known
+    return message
 
 
 def _since(before: Mapping[str, Any], status: str, now: str) -> str:

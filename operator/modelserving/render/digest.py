@@ -34,6 +34,10 @@ _EXACT = frozenset(
         *("preferredDuringSchedulingIgnoredDuringExecution", "requiredDuringSchedulingIgnoredDuringExecution"),
     )
 )
+# Lists of a pod and its containers that are ours as a whole, whatever their items are merged by: what somebody adds goes.
+_POD_SPEC = "spec"
+OWNED_LISTS = ("containers", "initContainers", "volumes", "imagePullSecrets")
+_OWNED_IN_CONTAINERS = ("env", "envFrom", "volumeMounts")
 # Maps the server replaces as a whole: one entry more and the pods go elsewhere, or the Service finds none of them.
 _EXACT_MAPS = frozenset(("selector", "nodeSelector", "matchLabels"))
 # Fields the server does not store while they hold nothing (omitempty of k8s.io/api): their absence is what we render.
@@ -79,6 +83,10 @@ def _differences(ours: Any, theirs: Any, path: str, name: str, parent: str) -> I
         if name in _EXACT_MAPS and not ours.keys() >= theirs.keys():
             yield path
             return
+        if name == _POD_SPEC and parent == "template":
+            yield from (f"{path}.{key}" for key in OWNED_LISTS if theirs.get(key) and key not in ours)
+        if parent == "containers":
+            yield from (f"{path}.{key}" for key in _OWNED_IN_CONTAINERS if theirs.get(key) and key not in ours)
         for key, value in ours.items():
             # The server does not store empty texts either.
             nothing = value in ("", None) or (key in _ABSENT_WHEN_EMPTY and not value)
@@ -102,6 +110,9 @@ def _list_differences(ours: list[Any], theirs: Any, path: str, name: str) -> Ite
         return
     elif keys:
         found = {tuple(item.get(key) for key in keys): item for item in theirs if isinstance(item, Mapping)}
+        known = {tuple(item.get(key) for key in keys) for item in ours}
+        if name in OWNED_LISTS or name in _OWNED_IN_CONTAINERS:
+            yield from (f"{path}[{identity[0]}]" for identity in found if identity not in known)
         for item in ours:
             identity = tuple(item.get(key) for key in keys)
             label = f"{path}[{identity[0]}]"

@@ -11,9 +11,10 @@ from modelserving.api.reasons import Reason
 from modelserving.engine.flags import PORT, check_extra_args
 from modelserving.planning import record
 from modelserving.planning.plan import Plan
-from modelserving.render.digest import with_digest
+from modelserving.render.digest import canonical_json, with_digest
 from modelserving.render.names import (
     PLAN_ANNOTATION,
+    SPEC_ANNOTATION,
     labels,
     selector,
     workload_name,
@@ -57,7 +58,7 @@ def _deployment(serving: ModelServing, plan: Plan, template: dict[str, Any]) -> 
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {**_metadata(serving), "annotations": {PLAN_ANNOTATION: record.to_json(plan)}},
+        "metadata": {**_metadata(serving), "annotations": _annotations(serving, plan)},
         "spec": {
             # Said although they are the defaults: what is said is put back where somebody changes it.
             "minReadySeconds": 0,
@@ -70,6 +71,15 @@ def _deployment(serving: ModelServing, plan: Plan, template: dict[str, Any]) -> 
             "template": template,
         },
     }
+
+
+def _annotations(serving: ModelServing, plan: Plan) -> dict[str, str]:
+    """The plan, and the spec that it answers: while a later spec cannot be served, the workload is kept by this one."""
+    spec = canonical_json(
+        serving.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"replicas"})
+    )
+    kept = {SPEC_ANNOTATION: spec} if len(spec.encode()) < record.LONGEST_RECORD else {}
+    return {PLAN_ANNOTATION: record.to_json(plan), **kept}
 
 
 def _strategy(replicas: int, plan: Plan) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from modelserving.cluster.pods import OWNER_LABEL
 MANAGER = "modelserving-operator"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 PLAN_ANNOTATION = f"{GROUP}/plan"
+SPEC_ANNOTATION = f"{GROUP}/spec"
 RENDERED_ANNOTATION = f"{GROUP}/rendered"
 # Prefixes of labels and annotations that a user may not set on the pods.
 RESERVED_PREFIXES = (f"{GROUP}/", "app.kubernetes.io/")

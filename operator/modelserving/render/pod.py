@@ -104,6 +104,8 @@ def _container(
         "ports": [{"name": PORT_NAME, "containerPort": PORT, "protocol": "TCP"}],
         "resources": asked,
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        # The end of the log goes into the pod's status: it says why the engine ended (render.troubles).
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [*mounts(), *parts.volume_mounts],
         **_probes(times),
     }

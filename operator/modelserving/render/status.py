@@ -38,6 +38,7 @@ def observe(
     arguments: Sequence[str] = (),
     reading: str = "",
     cluster_problem: str = "",
+    contested: bool = False,
 ) -> dict[str, Any]:
     """Write the status of a ModelServing.
 
@@ -51,10 +52,11 @@ def observe(
         arguments: arguments of `vllm serve` of the plan that is shown; empty: those of the status as it stands.
         reading: sentence on what is being read, where the outcome is None.
         cluster_problem: sentence on what changed under the running plan, if anything did.
+        contested: whether it is about somebody who keeps changing the workload.
     """
     before: Mapping[str, Any] = previous or {}
     shown = outcome if isinstance(outcome, Plan) else in_force
-    found = findings(subject, outcome, workload, reading, cluster_problem)
+    found = findings(subject, outcome, workload, reading, cluster_problem, contested)
     waiting = isinstance(outcome, Plan) and not subject.plan_only and waits(outcome, workload)
     runs = workload is not None or (isinstance(outcome, Plan) and not subject.plan_only)
     status: dict[str, Any] = {

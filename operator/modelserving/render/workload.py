@@ -25,6 +25,7 @@ class WorkloadObservation:
         progressing_reason: reason of its Progressing condition.
         progressing_message: message of that condition.
         problem: sentence on what keeps pods from being ready, as their own status tells; empty if unknown.
+        problem_reason: the same in one word.
     """
 
     generation: int = 0
@@ -38,6 +39,7 @@ class WorkloadObservation:
     progressing_reason: str = ""
     progressing_message: str = ""
     problem: str = ""
+    problem_reason: str = ""
 
     @property
     def stalled(self) -> bool:
@@ -55,7 +57,7 @@ class WorkloadObservation:
         return 0 < self.generation <= self.observed_generation
 
 
-def observed(deployment: Mapping[str, Any], problem: str = "") -> WorkloadObservation:
+def observed(deployment: Mapping[str, Any], problem: str = "", problem_reason: str = "") -> WorkloadObservation:
     """Read a live Deployment."""
     spec, status = _mapping(deployment.get("spec")), _mapping(deployment.get("status"))
     conditions = status.get("conditions")
@@ -74,6 +76,7 @@ def observed(deployment: Mapping[str, Any], problem: str = "") -> WorkloadObserv
         progressing_reason=str(progressing.get("reason", "")),
         progressing_message=str(progressing.get("message", "")),
         problem=problem,
+        problem_reason=problem_reason,
     )
 
 

@@ -17,7 +17,7 @@ fitted: 34 starts of vLLM 0.17 to 0.19 on H100, median error 2.0 %, worst 6.3 %;
 """
 
 from modelserving.engine.config import EngineConfig
-from modelserving.engine.shares import local_heads, padded_vocabulary
+from modelserving.engine.shares import local_heads, padded_vocabulary, towers_whole
 from modelserving.engine.versions import EngineVersion
 from modelserving.models.facts import ModelFacts, VisionTower
 from modelserving.sizing.budget import Term
@@ -144,7 +144,7 @@ def _tower(facts: ModelFacts, vision: VisionTower, config: EngineConfig, element
     """
     budget = max(config.max_num_batched_tokens, vision.max_tokens_per_item)
     patches = ceil_div(budget, max(1, vision.tokens_per_image)) * vision.patches_per_image
-    shared = config.mm_encoder_tp_mode == "weights" and vision.num_heads % config.tensor_parallel_size == 0
+    shared = not towers_whole(facts, config.mm_encoder_tp_mode) and vision.num_heads % config.tensor_parallel_size == 0
     ranks = config.tensor_parallel_size if shared else 1
     layer = vision.intermediate_size // ranks + _HIDDEN_TENSORS * vision.hidden_size
     # The projector's two outputs of the language model's width are alive together, beside the tower's.

@@ -21,6 +21,8 @@ DEFAULT_BLOCK_SIZE = 16
 _FLASHMLA = 64
 _FLASHINFER_MLA = 32
 _CUTLASS_MLA = 128
+# Attention on chosen blocks (MiniMax M3): models/minimax_m3, the size of such a block.
+_SPARSE_BLOCK = 128
 # The indexer's kernels, which sparse MLA shares its block with.
 _SPARSE_MLA = 64
 # FlashInfer's MLA kernels exist for these sizes of a query head's part without rotary embedding.
@@ -56,6 +58,8 @@ def kernel_block(facts: ModelFacts, gpu: Gpu, dtype: str) -> int:
         widest = max((group.head_size for group in facts.attention if group.keeps_cache), default=0)
         paged = family == _HOPPER and dtype in ("fp8", "fp8_e4m3") and widest == _WIDEST_HEAD
         two_ways = family == _DATA_CENTER_BLACKWELL and is_prefix_lm(facts) and widest in _TWO_WAY_HEADS
+        if any(group.is_indexer for group in facts.attention):
+            return _SPARSE_BLOCK
         return _WIDE_HEAD_PAGE if paged or two_ways else DEFAULT_BLOCK_SIZE
     if latent.index_topk is not None:
         return _SPARSE_MLA

@@ -96,7 +96,7 @@ def _kept(
     skipped = _skipped(facts, dtype)
     for group in facts.attention:
         if group.kind is AttentionKind.MAMBA:
-            yield _state(group, config, _padded_page(facts, config, dtype, size)), group.layers
+            yield _state(facts, group, config, _padded_page(facts, config, dtype, size)), group.layers
         elif group.keeps_cache:
             for name, layers in (
                 (dtype, tuple(layer for layer in group.layers if layer not in skipped)),
@@ -134,9 +134,12 @@ def _padded_page(facts: ModelFacts, config: EngineConfig, dtype: str, size: int)
     )
 
 
-def _state(group: AttentionGroup, config: EngineConfig, padded: int) -> LayerCache:
-    # vLLM caches prefixes of generative hybrids unless told not to (config/model.py, is_prefix_caching_supported).
-    caches_prefixes = config.enable_prefix_caching is not False
+def _state(facts: ModelFacts, group: AttentionGroup, config: EngineConfig, padded: int) -> LayerCache:
+    # vLLM caches prefixes of generative hybrids unless told not to, those of models without any attention only when told to
+    # (config/model.py, is_prefix_caching_supported).
+    caches_prefixes = config.enable_prefix_caching
+    if caches_prefixes is None:
+        caches_prefixes = any(kept.kind is not AttentionKind.MAMBA for kept in facts.attention)
     states = _STATES_WITH_PREFIX_CACHING + group.checkpoint_blocks if caches_prefixes else _STATES
     page = max(state_bytes(group, config), padded)
     return LayerCache(AttentionKind.MAMBA, 0, page, 0, states, layout=(group.states,))

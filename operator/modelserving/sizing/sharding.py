@@ -52,12 +52,21 @@ def stage_sections(
     return tuple(held)
 
 
-def is_duplicate(module: Module, stage: int) -> bool:
+def is_duplicate(module: Module, stage: int, outer_config_ties: bool = True) -> bool:
     """Whether a tied module's weight is held already: the first stage has the embedding."""
-    return module.tied_to is not None and stage == 0
+    return module.tied_to is not None and stage == 0 and (outer_config_ties or not module.tied_by_outer)
 
 
 def keeps_towers(facts: ModelFacts, limit_mm_per_prompt: tuple[tuple[str, int], ...]) -> bool:
     """Whether multimodal towers are built: not when every modality is limited to zero items."""
+    return facts.vision is not None and _wanted(facts.vision.modalities, limit_mm_per_prompt)
+
+
+def keeps(section: Section, limit_mm_per_prompt: tuple[tuple[str, int], ...]) -> bool:
+    """Whether a section is built: a tower with modalities of its own not when all of them are limited to zero items."""
+    return not section.modalities or _wanted(section.modalities, limit_mm_per_prompt)
+
+
+def _wanted(modalities: tuple[str, ...], limit_mm_per_prompt: tuple[tuple[str, int], ...]) -> bool:
     limits = dict(limit_mm_per_prompt)
-    return facts.vision is not None and any(limits.get(modality, 1) > 0 for modality in facts.vision.modalities)
+    return any(limits.get(modality, 1) > 0 for modality in modalities)

@@ -13,7 +13,7 @@ from modelserving.engine.config import EngineConfig
 from modelserving.engine.device import Gpu
 from modelserving.engine.expert_kernels import alignment, padded
 from modelserving.engine.quantization import method_of, online_method
-from modelserving.engine.shares import section_ranks, share
+from modelserving.engine.shares import section_ranks, share, towers_whole
 from modelserving.engine.versions import EngineVersion
 from modelserving.models.facts import ModelFacts, Module, Quantization, Split, Stage
 from modelserving.models.undescribed import NAME as UNDESCRIBED
@@ -23,6 +23,7 @@ from modelserving.sizing.layouts import DTYPE_BYTES, module_tensors
 from modelserving.sizing.sharding import (
     StageSection,
     is_duplicate,
+    keeps,
     keeps_towers,
     stage_layers,
     stage_sections,
@@ -106,7 +107,7 @@ def rank_weights(
         stage: which pipeline stage.
         gpu: the GPU, whose kernels pad routed experts; None takes what Hopper does.
     """
-    sized, largest = _size_sections(facts, config, stage, gpu)
+    sized, largest = _size_sections(facts, config, version, stage, gpu)
     whole = version.never_splits_large
     total = sum(item.held.repeats * sum(allocated(tensor, whole) for tensor in item.tensors) for item in sized)
     offloaded = _offloaded(facts, config, stage, sized) if config.cpu_offload_bytes > 0 else ()
@@ -114,20 +115,25 @@ def rank_weights(
     return RankWeights(_term(facts, config, version, on_gpu), offloaded, largest)
 
 
-def _size_sections(facts: ModelFacts, config: EngineConfig, stage: int, gpu: Gpu | None) -> tuple[list[_Sized], int]:
+def _size_sections(
+    facts: ModelFacts, config: EngineConfig, version: EngineVersion, stage: int, gpu: Gpu | None
+) -> tuple[list[_Sized], int]:
     stored = facts.stored_quantization
     online = online_method(config.quantization, stored)
     gelu = facts.experts is not None and facts.experts.gelu
     with_towers = keeps_towers(facts, config.limit_mm_per_prompt)
     method = method_of(online) if online is not None else None
     misread = method is not None and method.misreads
+    whole = towers_whole(facts, config.mm_encoder_tp_mode)
     sized, largest = [], 0
     for held in stage_sections(facts, stage, config.pipeline_parallel_size, with_towers):
-        ranks = section_ranks(held.section, config.tensor_parallel_size, config.holds_towers_whole)
+        if not keeps(held.section, config.limit_mm_per_prompt):
+            continue
+        ranks = section_ranks(held.section, config.tensor_parallel_size, whole)
         tensors: list[int] = []
         owned: dict[str, int] = defaultdict(int)
         for module in held.section.modules:
-            if is_duplicate(module, stage):
+            if is_duplicate(module, stage, version.outer_config_ties):
                 continue
             part = share(module, ranks, config.enable_expert_parallel)
             plain = part.elements * DTYPE_BYTES[config.dtype]

@@ -105,8 +105,12 @@ async def test_a_look_that_takes_long_is_seen(loop: Loop, monkeypatch: pytest.Mo
         await until(lambda: workers.longest_seconds() == 0.0)
 
 
+async def nothing() -> None:
+    """Nothing to tidy."""
+
+
 async def test_a_resync_reads_everything_and_tells_its_age(loop: Loop) -> None:
-    resync = Resync(loop.cluster, loop.delivery, 600.0, loop.clock)
+    resync = Resync(loop.cluster, loop.delivery, nothing, 600.0, loop.clock)
     loop.clock.seconds += 50
     assert resync.age_seconds() == 50.0
     loop.cluster.put(serving("listed"))
@@ -119,11 +123,17 @@ async def test_a_resync_reads_everything_and_tells_its_age(loop: Loop) -> None:
 async def test_a_resync_that_fails_is_tried_again_and_ends_nothing(
     loop: Loop, caplog: pytest.LogCaptureFixture
 ) -> None:
-    resync = Resync(loop.cluster, loop.delivery, 0.001, loop.clock)
+    tidied: list[str] = []
+
+    async def tidy() -> None:
+        tidied.append("tidied")
+
+    resync = Resync(loop.cluster, loop.delivery, tidy, 0.001, loop.clock)
     loop.cluster.fail["list", "ModelServing"] = ClusterError("no answer")
     loop.cluster.put(serving("listed"))
     task = asyncio.create_task(resync.run())
-    await until(lambda: loop.cache.serving("ns/listed") is not None or task.done())
+    await until(lambda: bool(tidied) or task.done())
     task.cancel()
+    assert loop.cache.serving("ns/listed") is not None
     assert "resync: no answer" in caplog.text
     assert not issubclass(LeaseLostError, ClusterError)

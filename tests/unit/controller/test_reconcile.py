@@ -145,7 +145,7 @@ async def test_an_item_that_was_renamed_takes_its_list_back_first(loop: Loop) ->
     port = loop.cluster.objects["Service", "ns", "one"]["spec"]["ports"][0]
     loop.edit("Service", ports=[{**port, "port": 9000}])
     await loop.look()
-    assert loop.taken() == ["replace lists of Service", "apply Service"]
+    assert loop.taken() == ["replace lists of Service", "apply Service", "forget updates of Service"]
 
 
 async def test_a_deployment_deleted_by_hand_comes_back_with_the_plan_it_had(loop: Loop) -> None:

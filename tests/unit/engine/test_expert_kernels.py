@@ -10,27 +10,27 @@ from modelserving.models.facts import Module, Split
 W13 = Module("experts.w13", Split.COLUMN, 2880, (2880, 2880), bias=True, experts=4)
 W2 = Module("experts.w2", Split.ROW, 2880, (2880,), bias=True, experts=4)
 
-# sentence: (method, GPU, biases, alignment)
+# sentence: (method, GPU, without biases and gated by SiLU, alignment)
 KERNELS: dict[str, tuple[str | None, str, bool, Alignment]] = {
-    "16 bits on Hopper": (None, "H100-80", False, Alignment()),
-    "16 bits on Blackwell": (None, "B200", False, Alignment(128)),
-    "16 bits with biases on Blackwell": (None, "B200", True, Alignment()),
-    "blocks of fp8 while loading": ("fp8_per_block", "H100-80", False, Alignment(128, 128)),
-    "gpt-oss on Hopper": ("gpt_oss_mxfp4", "H100-80", True, Alignment(128, 128)),
-    "gpt-oss on Ampere": ("gpt_oss_mxfp4", "A100-80", True, Alignment(128, 256)),
-    "mxfp4 while loading": ("mxfp4", "H100-80", False, Alignment(128, 256)),
-    "fp8 by tensor": ("fp8_per_tensor", "B200", False, Alignment()),
+    "16 bits on Hopper": (None, "H100-80", True, Alignment()),
+    "16 bits on Blackwell": (None, "B200", True, Alignment(128)),
+    "16 bits with biases or GELU on Blackwell": (None, "B200", False, Alignment()),
+    "blocks of fp8 while loading": ("fp8_per_block", "H100-80", True, Alignment(128, 128)),
+    "gpt-oss on Hopper": ("gpt_oss_mxfp4", "H100-80", False, Alignment(128, 128)),
+    "gpt-oss on Ampere": ("gpt_oss_mxfp4", "A100-80", False, Alignment(128, 256)),
+    "mxfp4 while loading": ("mxfp4", "H100-80", True, Alignment(128, 256)),
+    "fp8 by tensor": ("fp8_per_tensor", "B200", True, Alignment()),
 }
 
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_alignments(name: str) -> None:
-    method, gpu, has_bias, expected = KERNELS[name]
-    assert alignment(method, GPUS[gpu], has_bias) == expected
+    method, gpu, is_plain, expected = KERNELS[name]
+    assert alignment(method, GPUS[gpu], is_plain) == expected
 
 
 def test_gpt_oss_is_padded_to_2944_and_3072_on_ampere() -> None:
-    tiles = alignment("gpt_oss_mxfp4", GPUS["A100-80"], True)
+    tiles = alignment("gpt_oss_mxfp4", GPUS["A100-80"], False)
     first, second = padded(W13, share(W13, 1), tiles), padded(W2, share(W2, 1), tiles)
     assert (first.rows, first.columns, first.bias) == ((2944, 2944), 3072, 4 * 2 * 2944)
     assert (second.rows, second.columns, second.bias) == ((3072,), 2944, 4 * 3072)

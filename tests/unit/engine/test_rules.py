@@ -179,11 +179,11 @@ ACCEPTED: dict[str, tuple[ModelFacts, Gpu, EngineVersion, dict[str, Any]]] = {
     "fp8 on Turing": (LLAMA, T4, V32, {"quantization": "fp8_per_tensor", "dtype": "float16"}),
     "an fp8 cache on Ampere": (LLAMA, GPUS["A10G"], V32, {"kv_cache_dtype": "fp8"}),
     "a larger block": (LLAMA, H100, V32, {"block_size": 64}),
-    "a vision tower whose heads do not divide": (
-        facts_of("llava-onevision-72b"),
+    "a tower whose heads do not divide, held whole": (
+        facts_of("qwen2.5-vl-72b"),
         H100,
         V32,
-        {"tensor_parallel_size": 32},
+        {"tensor_parallel_size": 32, "mm_encoder_tp_mode": "data"},
     ),
 }
 

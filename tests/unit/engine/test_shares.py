@@ -68,4 +68,4 @@ def test_what_nobody_described_is_cut_evenly() -> None:
 def test_towers_are_whole_when_asked() -> None:
     tower = Section(Stage.EVERY, (NORM,), tower=True)
     assert section_ranks(tower, 4) == 4
-    assert section_ranks(tower, 4, towers_whole=True) == 1
+    assert section_ranks(tower, 4, whole_towers=True) == 1

@@ -1,5 +1,6 @@
 """Names of the ConfigMaps that hold facts, and what does not go into one."""
 
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
@@ -11,6 +12,39 @@ from modelserving.kube.facts_store import FactsStore, config_map_name
 from modelserving.models.metadata import CheckpointRef, ModelMetadata, Origin
 
 REF = CheckpointRef("org/model")
+
+
+class Several:
+    """Holds ConfigMaps of the operator's namespace; a real API server is in tests/cluster/test_operator_hub.py."""
+
+    def __init__(self, *made: tuple[str, str]) -> None:
+        self.manifests = [
+            {
+                "metadata": {
+                    "name": config_map_name(CheckpointRef(model)),
+                    "uid": f"uid-{model}",
+                    "creationTimestamp": time,
+                    "annotations": {"modelserving.dev/model": model, "modelserving.dev/revision": "main"},
+                }
+            }
+            for model, time in made
+        ]
+        self.deleted: list[str] = []
+
+    async def listed(self, _: object, keep: Any, selector: str, namespace: str) -> tuple[list[Any], int]:
+        assert (selector.count("="), namespace) == (2, "system")
+        return [keep(manifest) for manifest in self.manifests], 1
+
+    async def delete(self, _: object, namespace: str, name: str, uid: str) -> None:
+        self.deleted.append(uid)
+
+
+async def test_facts_that_no_resource_names_are_dropped_after_a_day() -> None:
+    long_ago, just_now = "2026-01-01T00:00:00Z", datetime.now(UTC).isoformat()
+    held = Several(("a/used", long_ago), ("a/unused", long_ago), ("a/new", just_now), ("a/odd", "yesterday"))
+    store = FactsStore(cast(KubeClient, held), "system")
+    assert await store.drop_unused(frozenset({CheckpointRef("a/used")})) == 1
+    assert held.deleted == ["uid-a/unused"]
 
 
 class Kept:

@@ -1,44 +1,24 @@
 """Every family takes both roads: its modules written down as safetensors headers give its modules again, byte for byte.
 
-Names and shapes of published files, written down by hand, are in `test_two_roads`; a family is in one of its checkpoints, or
-it is named here as one whose files nobody has written down yet.
+The models are those of the catalogue, of tests/data/configs and a small one of every architecture. Names and shapes as published
+files have them, written down by hand, are in `test_two_roads`.
 """
 
 from dataclasses import replace
 
 import pytest
 
-from family_cases import READ, written
 from model_cases import V32, engine_config
 from modelserving.models.facts import ModelFacts
-from modelserving.models.families import FAMILIES, family_of
+from modelserving.models.families import FAMILIES
 from modelserving.models.reader import read_facts
 from modelserving.sizing.weights import rank_weights
-from unit.models.test_two_roads import CHECKPOINTS
-
-# Families without a checkpoint in `test_two_roads`, whose tensors' published names only their prefixes and renames vouch for.
-# A new family is not added here: its checkpoint is written down there.
-NAMES_NOT_WRITTEN_DOWN = frozenset(
-    {
-        *("phi3", "granite", "starcoder2", "mimo", "opt", "gemma2", "gemma3_text", "gemma4_text", "mixtral"),
-        *("qwen2_moe", "qwen3_moe", "gpt_oss", "glm4_moe", "minimax_m2", "llama4_text", "deepseek", "nemotron_h"),
-        *("qwen3_next", "falcon_h1", "jamba", "llava", "llava_next", "llava_qwen", "qwen2_vl", "qwen2_5_vl"),
-        *("qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe", "gemma3", "gemma4", "llama4", "kimi_k25", "whisper"),
-        *("bert", "roberta", "llama_embedding", "mistral_embedding", "qwen2_embedding", "qwen3_embedding"),
-    }
-)
+from stored_cases import READ, written
 
 
 def test_every_family_has_a_model_to_try() -> None:
     tried = {facts.family for _, facts in READ.values()}
-    assert {family.name for family in FAMILIES} - tried == set()
-
-
-def test_no_family_is_forgotten_where_published_names_are_written_down() -> None:
-    by_hand = {family.name for config, _ in CHECKPOINTS.values() if (family := family_of(config["architectures"][0]))}
-    known = {family.name for family in FAMILIES}
-    assert known - by_hand - NAMES_NOT_WRITTEN_DOWN == set(), "write a checkpoint of these down in test_two_roads.py"
-    assert NAMES_NOT_WRITTEN_DOWN - (known - by_hand) == set(), "these need not be named here any more"
+    assert {family.name for family in FAMILIES} - tried == set(), "a small config of each belongs into test_families"
 
 
 @pytest.mark.parametrize("name", READ)

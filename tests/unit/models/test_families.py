@@ -12,50 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from family_cases import EXPERTS, LATENT, MAMBA, QWEN_VISION, SIGLIP, SMALL
 from model_cases import DATA, GPUS, V32, engine_config, facts_from, read
 from modelserving.engine.rules import refusal
 from modelserving.models.facts import AttentionKind, FactsRefusal, ModelFacts, Module, Stage
 from modelserving.models.families import FAMILIES, family_of
 from modelserving.models.metadata import TensorGroup
 from modelserving.sizing.weights import rank_weights
+from vision_cases import VISION_CONFIGS, WITH_OTHERS
 
 PUBLISHED: list[dict[str, Any]] = [
     json.loads(line) for line in (DATA / "families" / "families.jsonl").read_text().splitlines()
 ]
-SMALL = {
-    "hidden_size": 256,
-    "intermediate_size": 512,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "vocab_size": 1024,
-    "max_position_embeddings": 512,
-    "torch_dtype": "bfloat16",
-}
-EXPERTS = {"num_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 128}
-LATENT = {
-    "kv_lora_rank": 64,
-    "q_lora_rank": 96,
-    "qk_nope_head_dim": 32,
-    "qk_rope_head_dim": 16,
-    "v_head_dim": 32,
-    "n_routed_experts": 8,
-    "n_shared_experts": 1,
-    "num_experts_per_tok": 2,
-    "moe_intermediate_size": 128,
-    "first_k_dense_replace": 1,
-    "topk_method": "noaux_tc",
-}
-MAMBA = {"mamba_num_heads": 8, "mamba_head_dim": 32, "n_groups": 2, "ssm_state_size": 16}
-QWEN_VISION = {"hidden_size": 128, "intermediate_size": 256, "depth": 2, "num_heads": 4, "out_hidden_size": 256}
-SIGLIP = {
-    "hidden_size": 128,
-    "intermediate_size": 256,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "image_size": 28,
-}
-
 # A small config for every architecture; what a family needs beyond SMALL.
 CONFIGS: dict[str, dict[str, Any]] = {
     "LlamaForCausalLM": {},
@@ -136,15 +104,11 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "vision_config": {"vt_hidden_size": 128, "vt_intermediate_size": 256, "vt_num_hidden_layers": 2},
     },
     "WhisperForConditionalGeneration": {"d_model": 96},
-    "BertModel": {},
-    "RobertaModel": {},
-    "XLMRobertaModel": {},
-    "LlamaModel": {},
-    "MistralModel": {},
-    "Qwen2Model": {},
-    "Qwen3Model": {"head_dim": 64},
     "LlavaQwenForCausalLM": {"mm_vision_tower": "google/siglip-so400m-patch14-384"},
 }
+
+CONFIGS |= VISION_CONFIGS
+CONFIGS |= {name: config for name, (core, config) in WITH_OTHERS.items() if family_of(core) is not None}
 
 
 def config_for(architecture: str) -> dict[str, Any]:
@@ -162,7 +126,9 @@ def corrections(facts: ModelFacts) -> int:
 
 
 def test_every_architecture_has_a_case() -> None:
-    assert set(CONFIGS) == {architecture for family in FAMILIES for architecture in family.architectures}
+    assert set(CONFIGS) | set(WITH_OTHERS) == {
+        architecture for family in FAMILIES for architecture in family.architectures
+    }
     assert len({row["model"] for row in PUBLISHED}) == len(PUBLISHED) >= 30
 
 

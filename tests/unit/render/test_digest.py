@@ -43,9 +43,48 @@ def _live(manifest: dict[str, Any]) -> dict[str, Any]:
     container["resources"]["requests"]["memory"] = "14336Mi"
     pod["volumes"][1]["emptyDir"]["sizeLimit"] = "3072Mi"
     pod["volumes"][3]["projected"]["defaultMode"] = 420
-    pod["containers"].append({"name": "sidecar", "image": "injected"})
-    container["env"].insert(0, {"name": "INJECTED", "value": "1"})
     return live
+
+
+ADDED: dict[str, tuple[Any, str]] = {
+    "a container": (
+        lambda pod: pod["containers"].append({"name": "sidecar", "image": "x"}),
+        "spec.template.spec.containers[sidecar]",
+    ),
+    "the first init container": (
+        lambda pod: pod.update(initContainers=[{"name": "init", "image": "x"}]),
+        "spec.template.spec.initContainers",
+    ),
+    "a variable": (
+        lambda pod: pod["containers"][0]["env"].insert(0, {"name": "ADDED", "value": "1"}),
+        "spec.template.spec.containers[vllm].env[ADDED]",
+    ),
+    "variables from a Secret": (
+        lambda pod: pod["containers"][0].update(envFrom=[{"secretRef": {"name": "s"}}]),
+        "spec.template.spec.containers[vllm].envFrom",
+    ),
+    "a volume": (
+        lambda pod: pod["volumes"].append({"name": "more", "emptyDir": {}}),
+        "spec.template.spec.volumes[more]",
+    ),
+    "a mount": (
+        lambda pod: pod["containers"][0]["volumeMounts"].append({"name": "x", "mountPath": "/more"}),
+        "spec.template.spec.containers[vllm].volumeMounts[/more]",
+    ),
+    "a pull secret": (
+        lambda pod: pod["imagePullSecrets"].append({"name": "more"}),
+        "spec.template.spec.imagePullSecrets[more]",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_what_somebody_adds_to_a_list_of_ours_is_seen(name: str) -> None:
+    add, path = ADDED[name]
+    rendered = _rendered()[0]
+    live = _live(rendered)
+    add(live["spec"]["template"]["spec"])
+    assert differs(rendered, live) == [path]
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["Deployment", "Service"])
@@ -89,8 +128,6 @@ def test_every_owned_field_that_changes_or_goes_is_seen(which: int, path: tuple[
     changed = ours + "x" if isinstance(ours, str) else (not ours) if isinstance(ours, bool) else 77 if ours != {} else 3
     live = _live(rendered)
     *parents, last = path
-    # The server's copy of a container has one variable more before ours.
-    parents = [key + 1 if parents[index - 1 : index] == ["env"] else key for index, key in enumerate(parents)]
     holder = _at(live, tuple(parents))
     kept = holder[last]
     holder[last] = changed

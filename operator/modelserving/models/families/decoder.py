@@ -51,7 +51,7 @@ class Decoder:
         buffers: rope caches and the like.
         head_dtype: dtype of the output head where the model's does not decide.
         model: name of the decoder inside the language model.
-        embedding, final_norm, head: their names; the head stands beside the decoder.
+        embedding, final_norm, head: their names; the head stands beside the decoder; no final_norm if it has no weight.
     """
 
     shape: Shape
@@ -111,6 +111,7 @@ def put_together(decoder: Decoder) -> Description:
         bias=decoder.head_bias,
         tied_to=embedding.name if decoder.tied else None,
     )
+    last = (norm(f"{root}{decoder.final_norm}", shape.hidden_size, decoder.norm_bias),) if decoder.final_norm else ()
     # A layer may be in two groups, its own keys and an encoder's: each is an attention layer with scales.
     scaled = (
         group.layers for group in decoder.attention if group.kind is not AttentionKind.MAMBA and not group.is_indexer
@@ -118,7 +119,7 @@ def put_together(decoder: Decoder) -> Description:
     sections = (
         Section(Stage.FIRST, (embedding,)),
         *group_layers(shape.num_layers, decoder.layer),
-        Section(Stage.LAST, (norm(f"{root}{decoder.final_norm}", shape.hidden_size, decoder.norm_bias), head)),
+        Section(Stage.LAST, (*last, head)),
         *decoder.buffers,
         *(attention_scales(f"{root}layers.*.self_attn.attn", layers) for layers in scaled if layers),
     )

@@ -1,8 +1,8 @@
 """Multi-head latent attention: DeepSeek V2 to V3.2, Kimi K2, GLM-5 (vLLM 0.32: model_executor/models/deepseek_v2.py)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from modelserving.models.facts import AttentionGroup, AttentionKind, Experts, LatentAttention, Module, Split
+from modelserving.models.facts import AttentionGroup, AttentionKind, Experts, LatentAttention, Module, Section, Split
 from modelserving.models.families.decoder import (
     LARGEST_HEAD,
     LARGEST_WIDTH,
@@ -17,7 +17,7 @@ from modelserving.models.families.family import Description, Family
 from modelserving.models.families.layers import column, gated_mlp, merged, norm, replicated, rope_cache, row
 from modelserving.models.families.mixture import Mixture, layers_from, mixture_modules, read_experts
 from modelserving.models.fields import Fields, InvalidFieldError
-from modelserving.models.rope import read_rope
+from modelserving.models.rope import Rope, read_rope
 
 # Defaults: transformers DeepseekV3Config and DeepseekV2Config; the remote code of Kimi K2 has V3's.
 _DEFAULTS = {"max_position_embeddings": 4096}
@@ -35,7 +35,7 @@ _CORRECTED = Mixture(
 
 
 @dataclass(frozen=True, slots=True)
-class _Mla:
+class Mla:
     """Sizes of MLA as config.json states them."""
 
     latent: LatentAttention
@@ -44,15 +44,21 @@ class _Mla:
     index_head_dim: int
 
 
-def describe_latent(config: Fields, prefix: str = "") -> Description:
+def describe_latent(config: Fields, prefix: str = "", router_dtype: str | None = None) -> Description:
     """Describe a decoder with latent attention.
+
+    Args:
+        config: the language model's part of config.json.
+        prefix: what vLLM puts before the names of this language model's modules.
+        router_dtype: dtype of the router's weight where the model's does not decide.
 
     Raises:
         InvalidFieldError: a field does not hold what it must.
     """
-    shape = _shape(config)
-    mla, rope = _read_mla(config), read_rope(config, _DEFAULTS["max_position_embeddings"])
+    shape = read_latent_shape(config)
+    mla, rope = read_mla(config), read_rope(config, _DEFAULTS["max_position_embeddings"])
     mixture = _CORRECTED if config.text("topk_method") == "noaux_tc" else _MIXTURE
+    mixture = replace(mixture, router_dtype=router_dtype)
     found = None
     if config.raw("n_routed_experts") is not None:
         found = read_experts(config, mixture, layers_from(config, shape.num_layers, "first_k_dense_replace"))
@@ -61,7 +67,7 @@ def describe_latent(config: Fields, prefix: str = "") -> Description:
 
     def layer(index: int) -> tuple[Module, ...]:
         return (
-            *_attention(mla, shape, f"{root}.self_attn", index in indexed),
+            *latent_attention(mla, shape, f"{root}.self_attn", index in indexed),
             *_follow(config, mixture, found, shape, root, index),
             norm(f"{root}.input_layernorm", shape.hidden_size),
             norm(f"{root}.post_attention_layernorm", shape.hidden_size),
@@ -75,18 +81,38 @@ def describe_latent(config: Fields, prefix: str = "") -> Description:
             attention=_groups(mla, shape, indexed),
             tied=config.flag("tie_word_embeddings"),
             prefix=prefix,
-            buffers=(rope_cache(rope.cache_rows, mla.latent.qk_rope_head_dim),),
+            buffers=_caches(config, mla, rope),
             experts=found,
             latent_attention=mla.latent,
         )
     )
 
 
-def _shape(config: Fields) -> Shape:
+def _caches(config: Fields, mla: Mla, rope: Rope) -> tuple[Section, ...]:
+    """The rope's cache; beside a sparse indexer a stretched one is float32, and the indexer has its own (deepseek_v32)."""
+    width = mla.latent.qk_rope_head_dim
+    scaling = config.part("rope_parameters") or config.part("rope_scaling")
+    stretched = scaling is not None and (scaling.text("rope_type") or scaling.text("type")) == "yarn"
+    if mla.latent.index_topk is None or not stretched:
+        return (rope_cache(rope.cache_rows, width),)
+    return (rope_cache(rope.cache_rows, width, "float32"),) * 2
+
+
+def read_latent_shape(config: Fields) -> Shape:
+    """Read the sizes of a decoder with latent attention.
+
+    Raises:
+        InvalidFieldError: a field does not hold what it must.
+    """
     return read_shape(config, _DEFAULTS, head_dim_key=False)
 
 
-def _read_mla(config: Fields) -> _Mla:
+def read_mla(config: Fields) -> Mla:
+    """Read the sizes of latent attention.
+
+    Raises:
+        InvalidFieldError: a field does not hold what it must.
+    """
     nope = config.whole("qk_nope_head_dim", 0, low=0, high=LARGEST_HEAD)
     rope = config.whole("qk_rope_head_dim", 0, low=0, high=LARGEST_HEAD)
     if not nope or not rope:
@@ -103,7 +129,7 @@ def _read_mla(config: Fields) -> _Mla:
     )
     if topk is not None and config.raw("q_lora_rank") is None:
         raise config.fail("q_lora_rank", "a whole number: the sparse indexer needs it")
-    return _Mla(
+    return Mla(
         latent,
         config.optional_whole("q_lora_rank"),
         config.whole("index_n_heads", 0 if topk is None else None, low=0, high=MOST_HEADS),
@@ -111,7 +137,7 @@ def _read_mla(config: Fields) -> _Mla:
     )
 
 
-def _indexed_layers(config: Fields, mla: _Mla, num_layers: int) -> tuple[int, ...]:
+def _indexed_layers(config: Fields, mla: Mla, num_layers: int) -> tuple[int, ...]:
     """Layers with an indexer of their own; the others use an earlier one's choice (index_topk_freq, _pattern)."""
     if mla.latent.index_topk is None:
         return ()
@@ -123,7 +149,8 @@ def _indexed_layers(config: Fields, mla: _Mla, num_layers: int) -> tuple[int, ..
     return layers_where(num_layers, lambda index: max(index - offset + 1, 0) % frequency == 0)
 
 
-def _attention(mla: _Mla, shape: Shape, name: str, indexed: bool) -> tuple[Module, ...]:
+def latent_attention(mla: Mla, shape: Shape, name: str, indexed: bool) -> tuple[Module, ...]:
+    """Modules of latent attention, with a sparse indexer or without."""
     latent, width = mla.latent, shape.hidden_size
     query = shape.num_heads * (latent.qk_nope_head_dim + latent.qk_rope_head_dim)
     into = latent.kv_lora_rank + latent.qk_rope_head_dim
@@ -151,7 +178,7 @@ def _attention(mla: _Mla, shape: Shape, name: str, indexed: bool) -> tuple[Modul
     return (*modules, *(_indexer(mla, width, f"{name}.indexer") if indexed else ()))
 
 
-def _indexer(mla: _Mla, width: int, name: str) -> tuple[Module, ...]:
+def _indexer(mla: Mla, width: int, name: str) -> tuple[Module, ...]:
     size = mla.index_head_dim
     weights = Module(
         f"{name}.wk_weights_proj",
@@ -173,10 +200,14 @@ def _follow(
     return mixture_modules(mixture, found, shape.hidden_size, root, shared * found.intermediate_size)
 
 
-def _groups(mla: _Mla, shape: Shape, indexed: tuple[int, ...]) -> tuple[AttentionGroup, ...]:
+def latent_group(mla: Mla, shape: Shape, layers: tuple[int, ...]) -> AttentionGroup:
+    """What latent attention keeps: one vector for all heads."""
     size = mla.latent.kv_lora_rank + mla.latent.qk_rope_head_dim
-    everything = tuple(range(shape.num_layers))
-    latent = AttentionGroup(AttentionKind.MLA, everything, shape.num_heads, 1, size, 0)
+    return AttentionGroup(AttentionKind.MLA, layers, shape.num_heads, 1, size, 0)
+
+
+def _groups(mla: Mla, shape: Shape, indexed: tuple[int, ...]) -> tuple[AttentionGroup, ...]:
+    latent = latent_group(mla, shape, tuple(range(shape.num_layers)))
     if not indexed:
         return (latent,)
     key = mla.index_head_dim + mla.index_head_dim // _INDEX_BLOCK * _INDEX_SCALE_BYTES
@@ -184,6 +215,12 @@ def _groups(mla: _Mla, shape: Shape, indexed: tuple[int, ...]) -> tuple[Attentio
     return (latent, index)
 
 
+def _lite(config: Fields) -> Description:
+    """GLM 4.7 Flash: DeepSeek's attention, GLM's router."""
+    return describe_latent(config.replaced({"topk_method": "noaux_tc"}), router_dtype="float32")
+
+
+LITE = Family("glm4_moe_lite", ("Glm4MoeLiteForCausalLM",), _lite)
 FAMILY = Family(
     name="deepseek",
     architectures=(

@@ -15,6 +15,9 @@ class Description:
         sections: every weight and buffer, in the order vLLM builds them; nothing marked as quantized yet.
         runs_instead: Hub id of a converted checkpoint that vLLM runs, where it has no class for this one.
         supports_pipeline: whether vLLM's class can be cut into pipeline stages.
+        pooling: whether it makes embeddings or scores instead of text.
+        whole_prompt: whether a prompt must be in one batch though its layers look back only: its pooler sees all of it.
+        beyond_tokenizer: positions that config.json counts and no prompt can use, as the tokenizer's files say.
     """
 
     sections: tuple[Section, ...]
@@ -33,6 +36,9 @@ class Description:
     latent_attention: LatentAttention | None = None
     runs_instead: str | None = None
     supports_pipeline: bool = True
+    pooling: bool = False
+    whole_prompt: bool = False
+    beyond_tokenizer: int = 0
     assumptions: tuple[str, ...] = ()
 
 
@@ -46,6 +52,7 @@ class Family:
         prefixes: (prefix in the checkpoint, prefix in vLLM), the first that matches counts; as the model's weight mapper.
         renames: (piece of a name in the checkpoint, piece in vLLM), replaced wherever they stand.
         unused: prefixes, in vLLM's naming, of tensors that its class does not load.
+        head_optional: whether a checkpoint may lack the output head: it makes embeddings then, as files beside it say.
     """
 
     name: str
@@ -54,6 +61,7 @@ class Family:
     prefixes: tuple[tuple[str, str], ...] = ()
     renames: tuple[tuple[str, str], ...] = ()
     unused: tuple[str, ...] = ()
+    head_optional: bool = False
 
     def vllm_name(self, name: str) -> str:
         """Name of a checkpoint tensor in vLLM's naming."""

@@ -11,6 +11,8 @@ from modelserving.models.families.dense import DenseDecoder, describe_dense
 from modelserving.models.families.family import Description, Family
 from modelserving.models.families.gemma2 import NORMALIZER, NORMS
 from modelserving.models.families.layers import norm, replicated, rope_cache
+from modelserving.models.families.nested import renamed
+from modelserving.models.families.pooling import headless, looks_both_ways
 from modelserving.models.families.siglip import read_siglip, tower_only, vision_tower
 from modelserving.models.fields import Fields
 
@@ -42,10 +44,11 @@ _PREFIX = "language_model."
 def _text(config: Fields, prefix: str = "") -> Description:
     shape = read_shape(config, _DECODER.defaults)
     # The windows' layers have an unscaled rope of their own.
-    local = rope_cache(
-        config.whole("max_position_embeddings", _DECODER.defaults["max_position_embeddings"]), shape.head_size
-    )
-    return describe_dense(config, _DECODER, prefix, buffers=(local, NORMALIZER))
+    positions = config.whole("max_position_embeddings", _DECODER.defaults["max_position_embeddings"])
+    local = rope_cache(positions, shape.head_size)
+    described = describe_dense(config, _DECODER, prefix, buffers=(local, NORMALIZER))
+    # config/model.py, `_get_and_verify_max_len`: its positions are counted with the scaling.
+    return replace(described, max_model_len=positions)
 
 
 def _multimodal(config: Fields) -> Description:
@@ -69,8 +72,16 @@ def _multimodal(config: Fields) -> Description:
     return replace(text, sections=(*parts, *text.sections), vision=tower)
 
 
-TEXT = Family("gemma3_text", ("Gemma3ForCausalLM",), _text)
-MULTIMODAL = Family(
+def _embedding(config: Fields) -> Description:
+    """EmbeddingGemma: the decoder alone, which looks both ways where config.json says so (gemma3.py, Gemma3Model)."""
+    described = renamed(headless(_text(config)), (("model.", ""),))
+    described = replace(described, whole_prompt=True)
+    return looks_both_ways(described) if config.flag("use_bidirectional_attention") else described
+
+
+EMBEDDING: Family = Family("gemma3_embedding", ("Gemma3TextModel",), _embedding)
+TEXT: Family = Family("gemma3_text", ("Gemma3ForCausalLM",), _text)
+MULTIMODAL: Family = Family(
     "gemma3",
     ("Gemma3ForConditionalGeneration",),
     _multimodal,

@@ -58,7 +58,7 @@ def _describe(config: Fields) -> Description:
         Section(Stage.EVERY, tail, tower=True),
     )
     tokens = max(1, rows // merge)
-    tower = VisionTower(width, inner, layers, heads, rows, tokens, tokens, ("vision_chunk",))
+    tower = VisionTower(width, inner, layers, heads, rows, tokens, tokens, ("vision_chunk",), data_parallel=True)
     return replace(text, sections=(*parts, *text.sections), vision=tower)
 
 

@@ -3,6 +3,8 @@
 Source: vLLM 0.32 model_executor/layers/linear.py, fused_moe/routed_experts.py, attention/attention.py.
 """
 
+from dataclasses import replace
+
 from modelserving.models.facts import Module, Section, Split, Stage
 
 # attention/attention.py, set_default_quant_scales: _q_scale, _k_scale, _v_scale, _prob_scale.
@@ -51,9 +53,28 @@ def gate_up(prefix: str, inputs: int, inner: int, bias: bool = False) -> Module:
     return merged(f"{prefix}.gate_up_proj", inputs, (inner, inner), ("gate_proj", "up_proj"), bias)
 
 
-def gated_mlp(prefix: str, width: int, inner: int, bias: bool = False) -> tuple[Module, ...]:
-    """A gated MLP: gate and up joined, then down."""
-    return (gate_up(prefix, width, inner, bias), row(f"{prefix}.down_proj", inner, width, bias))
+def gated_mlp(
+    prefix: str, width: int, inner: int, bias: bool = False, joined: str = "", down: str = "down_proj"
+) -> tuple[Module, ...]:
+    """A gated MLP: gate and up joined, then down.
+
+    Args:
+        prefix: vLLM's name of the MLP.
+        width: columns of gate and up.
+        inner: rows of gate and up.
+        bias: whether all have biases.
+        joined: name of gate and up in the checkpoint, where they are stored joined.
+        down: name of the last projection.
+    """
+    first = gate_up(prefix, width, inner, bias)
+    if joined:
+        first = replace(first, sources=(f"{prefix}.{joined}",))
+    return (first, row(f"{prefix}.{down}", inner, width, bias))
+
+
+def plain_mlp(prefix: str, width: int, inner: int, bias: bool = False) -> tuple[Module, ...]:
+    """An MLP without a gate: up, then down."""
+    return (column(f"{prefix}.up_proj", width, inner, bias), row(f"{prefix}.down_proj", inner, width, bias))
 
 
 def qkv(
@@ -139,6 +160,13 @@ def rope_cache(rows: int, width: int, dtype: str | None = None) -> Section:
     """A cache of cosines and sines, one on every rank."""
     cache = Module("rotary_emb.cos_sin_cache", Split.REPLICATED, width, (rows,), fixed_dtype=dtype)
     return Section(Stage.EVERY, (cache,), buffers=True)
+
+
+def rope_frequencies(width: int, kinds: tuple[str, ...] = ("",)) -> Section:
+    """Frequencies that transformers' rotary embedding keeps instead of a cache, twice, for each kind of layers."""
+    names = tuple(f"rotary_emb.{kind}{name}" for kind in kinds for name in ("inv_freq", "original_inv_freq"))
+    modules = tuple(Module(name, Split.REPLICATED, 1, (width // 2,), fixed_dtype="float32") for name in names)
+    return Section(Stage.EVERY, modules, buffers=True)
 
 
 def attention_scales(prefix: str, layers: tuple[int, ...]) -> Section:

@@ -131,24 +131,27 @@ def _tower(vision: _Vision, text_width: int) -> tuple[Section, ...]:
     size = width // vision.heads
     name = f"{root}.model.layers.*"
     front = (
-        column(f"{root}.patch_embedding.linear", vision.pixels, width),
+        column(f"{root}.patch_embedding.linear", vision.pixels, width, quantizable=False),
         Module(f"{root}.class_embedding", Split.REPLICATED, 1, (width,)),
         Module(f"{root}.positional_embedding_vlm", Split.REPLICATED, width, (vision.patches,)),
         norm(f"{root}.layernorm_pre", width, True),
         norm(f"{root}.layernorm_post", width, True),
     )
     layer = (
-        qkv(f"{name}.self_attn.qkv_proj", width, (vision.heads, vision.heads), (size, size), True),
-        row(f"{name}.self_attn.o_proj", width, width, True),
-        column(f"{name}.mlp.fc1", width, vision.inner, True),
-        row(f"{name}.mlp.fc2", vision.inner, width, True),
+        replace(
+            qkv(f"{name}.self_attn.qkv_proj", width, (vision.heads, vision.heads), (size, size), True),
+            quantizable=False,
+        ),
+        row(f"{name}.self_attn.o_proj", width, width, True, quantizable=False),
+        column(f"{name}.mlp.fc1", width, vision.inner, True, quantizable=False),
+        row(f"{name}.mlp.fc2", vision.inner, width, True, quantizable=False),
         norm(f"{name}.input_layernorm", width, True),
         norm(f"{name}.post_attention_layernorm", width, True),
     )
     adapter = (
-        column(f"{root}.vision_adapter.mlp.fc1", vision.inner, vision.projector_in),
-        row(f"{root}.vision_adapter.mlp.fc2", vision.projector_in, vision.projector_out),
-        column("multi_modal_projector.linear_1", vision.out, text_width),
+        column(f"{root}.vision_adapter.mlp.fc1", vision.inner, vision.projector_in, quantizable=False),
+        row(f"{root}.vision_adapter.mlp.fc2", vision.projector_in, vision.projector_out, quantizable=False),
+        column("multi_modal_projector.linear_1", vision.out, text_width, quantizable=False),
     )
     # A cache of complex numbers, 8 bytes each: as many float32 twice.
     cache = Module(f"{root}.rotary_emb", Split.REPLICATED, size, (vision.patches,), fixed_dtype="float32")
@@ -172,6 +175,7 @@ def _multimodal(config: Fields) -> Description:
         patches_per_image=vision.patches,
         tokens_per_image=tokens,
         max_tokens_per_item=17 * tokens,
+        data_parallel=True,
     )
     note = (
         () if config.has("vision_config") else ("config.json has no vision_config: the tower is transformers' default",)

@@ -1,6 +1,6 @@
 """Qwen's vision towers: Qwen 2, 2.5 and 3 VL (vLLM 0.32: model_executor/models/qwen2_vl.py, qwen2_5_vl.py, qwen3_vl.py)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelserving.models.facts import Module, Section, Split, Stage, VisionTower
 from modelserving.models.families.layers import column, gate_up, norm, qkv, replicated, row
@@ -10,8 +10,6 @@ _LARGEST_WIDTH = 2**16
 _MOST_LAYERS = 512
 # Positions of the tower's own rope cache, whose heads are rotated by half (get_rope(max_position=8192)).
 _ROPE_ROWS = 8192
-# Mean and deviation of the pixels, float32, for each channel (vision.py, build_mm_input_norm).
-_NORM_BUFFERS = ("mean", "std")
 MODALITIES = ("image", "video")
 
 
@@ -26,6 +24,8 @@ class QwenVit:
         rms: whether norms have no bias.
         positions: rows of a learned position table; 0 for none.
         deepstack: how many further mergers there are.
+        newer: whether layers are named as Qwen 3's.
+        older_merger: whether the merger is named as Qwen 2's all the same.
     """
 
     hidden_size: int
@@ -43,6 +43,7 @@ class QwenVit:
     positions: int = 0
     deepstack: int = 0
     newer: bool = False
+    older_merger: bool = False
     max_tokens_per_item: int = 16384
 
     @property
@@ -82,30 +83,28 @@ def read_sizes(vision: Fields, defaults: QwenVit, out_size: int) -> QwenVit:
         else 0,
         deepstack=deepstack,
         newer=defaults.newer,
+        older_merger=defaults.older_merger,
         max_tokens_per_item=defaults.max_tokens_per_item,
     )
 
 
-def sections(vit: QwenVit, root: str = "visual") -> tuple[Section, ...]:
-    """The tower, in the order vLLM builds it."""
+def sections(vit: QwenVit, root: str = "visual", modalities: tuple[str, ...] = ()) -> tuple[Section, ...]:
+    """The tower, in the order vLLM builds it; modalities where others have towers of their own."""
     front = [replicated(f"{root}.patch_embed.proj", vit.pixels, vit.hidden_size, vit.patch_bias, quantizable=False)]
     if vit.positions:
         front.append(Module(f"{root}.pos_embed", Split.REPLICATED, vit.hidden_size, (vit.positions,)))
-    buffers = tuple(
-        Module(f"{root}.input_norm.{name}", Split.REPLICATED, 1, (vit.channels,), fixed_dtype="float32")
-        for name in _NORM_BUFFERS
-    )
     rope = Module(f"{root}.rotary_pos_emb", Split.REPLICATED, vit.hidden_size // vit.num_heads // 2, (_ROPE_ROWS,))
     parts = [
         Section(Stage.EVERY, tuple(front), tower=True),
-        Section(Stage.EVERY, (*buffers, rope), tower=True, buffers=True),
+        Section(Stage.EVERY, (rope,), tower=True, buffers=True),
         Section(Stage.EVERY, _block(vit, f"{root}.blocks.*"), repeats=vit.num_layers, tower=True),
         Section(Stage.EVERY, _merger(vit, f"{root}.merger", vit.hidden_size), tower=True),
     ]
     if vit.deepstack:
-        stacked = _merger(vit, f"{root}.deepstack_merger_list.*", vit.hidden_size * vit.merge**2)
+        name = "merger_list" if vit.older_merger else "deepstack_merger_list"
+        stacked = _merger(vit, f"{root}.{name}.*", vit.hidden_size * vit.merge**2)
         parts.append(Section(Stage.EVERY, stacked, repeats=vit.deepstack, tower=True))
-    return tuple(parts)
+    return tuple(replace(part, modalities=modalities) for part in parts)
 
 
 def _block(vit: QwenVit, name: str) -> tuple[Module, ...]:
@@ -127,9 +126,10 @@ def _block(vit: QwenVit, name: str) -> tuple[Module, ...]:
 
 def _merger(vit: QwenVit, name: str, normed: int) -> tuple[Module, ...]:
     width = vit.hidden_size * vit.merge**2
-    first, second = ("linear_fc1", "linear_fc2") if vit.newer else ("mlp.0", "mlp.2")
+    newer = vit.newer and not vit.older_merger
+    first, second = ("linear_fc1", "linear_fc2") if newer else ("mlp.0", "mlp.2")
     return (
-        norm(f"{name}.norm" if vit.newer else f"{name}.ln_q", normed, not vit.rms),
+        norm(f"{name}.norm" if newer else f"{name}.ln_q", normed, not vit.rms),
         column(f"{name}.{first}", width, width, True),
         row(f"{name}.{second}", width, vit.out_size, True),
     )
@@ -146,4 +146,5 @@ def tower(vit: QwenVit) -> VisionTower:
         tokens_per_image=vit.max_tokens_per_item,
         max_tokens_per_item=vit.max_tokens_per_item,
         modalities=MODALITIES,
+        data_parallel=True,
     )

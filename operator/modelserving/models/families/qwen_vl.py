@@ -14,7 +14,7 @@ from modelserving.models.fields import Fields
 # Defaults: transformers' vision configs. The largest image by default: 12,845,056 pixels, 28 x 28 a token (Qwen 2 and 2.5);
 # 16,777,216 pixels, 32 x 32 a token (Qwen 3).
 _QWEN2_VIT = QwenVit(1280, 5120, 32, 16, 14, 2, 3, 2, 3584, gated=False, rms=False)
-_QWEN25_VIT = QwenVit(1280, 3420, 32, 16, 14, 2, 3, 2, 3584, gated=True, rms=True)
+QWEN25_VIT = QwenVit(1280, 3420, 32, 16, 14, 2, 3, 2, 3584, gated=True, rms=True)
 QWEN3_VIT = QwenVit(
     1152,
     4304,
@@ -52,8 +52,9 @@ def join(text: Description, vit: QwenVit) -> Description:
 
 
 def _text(config: Fields) -> Fields:
-    """The language model's part: older checkpoints have its keys at the top."""
-    return config.part("text_config") or config
+    """The language model's part: older checkpoints have its keys at the top; either may say that embeddings are tied."""
+    text = config.part("text_config") or config
+    return text.having(tie_word_embeddings=config.flag("tie_word_embeddings") or text.flag("tie_word_embeddings"))
 
 
 def _qwen2(config: Fields) -> Description:
@@ -78,7 +79,7 @@ def _qwen2(config: Fields) -> Description:
 
 def _qwen25(config: Fields) -> Description:
     text = describe_dense(_text(config), qwen2.DECODER, _PREFIX)
-    return join(text, read_sizes(config.required_part("vision_config"), _QWEN25_VIT, text.hidden_size))
+    return join(text, read_sizes(config.required_part("vision_config"), QWEN25_VIT, text.hidden_size))
 
 
 def _qwen3(config: Fields) -> Description:

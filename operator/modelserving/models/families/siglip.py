@@ -75,9 +75,17 @@ def tower_sections(siglip: Siglip, text_hidden_size: int) -> tuple[Section, ...]
     return (*tower_only(siglip), Section(Stage.EVERY, projector, tower=True))
 
 
-def tower_only(siglip: Siglip) -> tuple[Section, ...]:
-    """Vision tower without a projector."""
-    root = "vision_tower.vision_model"
+def tower_only(
+    siglip: Siglip, root: str = "vision_tower.vision_model", post_norm: bool = False, layers: int | None = None
+) -> tuple[Section, ...]:
+    """Vision tower without a projector.
+
+    Args:
+        siglip: its sizes.
+        root: vLLM's name of it.
+        post_norm: whether it has its norm after the last layer.
+        layers: how many are built, where that is not all.
+    """
     width = siglip.hidden_size
     pixels = siglip.num_channels * siglip.patch_size**2
     embeddings = (
@@ -91,15 +99,23 @@ def tower_only(siglip: Siglip) -> tuple[Section, ...]:
         Section(
             Stage.EVERY,
             _layer(siglip, f"{root}.encoder.layers.*"),
-            repeats=siglip.num_layers,
+            repeats=siglip.num_layers if layers is None else layers,
             tower=True,
-            shard_heads=siglip.num_heads,
         ),
+        *((Section(Stage.EVERY, (_post_norm(siglip, root),), tower=True),) if post_norm else ()),
     )
 
 
+def _post_norm(siglip: Siglip, root: str) -> Module:
+    return Module(f"{root}.post_layernorm", Split.REPLICATED, 1, (siglip.hidden_size,), bias=True)
+
+
 def _layer(siglip: Siglip, prefix: str) -> tuple[Module, ...]:
-    width, inner = siglip.hidden_size, siglip.intermediate_size
+    return siglip_layer(prefix, siglip.hidden_size, siglip.intermediate_size, siglip.num_heads)
+
+
+def siglip_layer(prefix: str, width: int, inner: int, heads: int) -> tuple[Module, ...]:
+    """A layer of SigLIP's encoders, of images and of text alike."""
     mlp_quantizable = width % _QUANTIZABLE_MULTIPLE == 0 and inner % _QUANTIZABLE_MULTIPLE == 0
     return (
         Module(
@@ -108,7 +124,7 @@ def _layer(siglip: Siglip, prefix: str) -> tuple[Module, ...]:
             width,
             (width, width, width),
             bias=True,
-            heads=(siglip.num_heads,) * 3,
+            heads=(heads,) * 3,
             quantizable=True,
             sources=tuple(f"{prefix}.self_attn.{part}_proj" for part in "qkv"),
         ),

@@ -111,23 +111,37 @@ def _tower(sizes: _Sizes) -> VisionTower:
     )
 
 
-def _encoder(sizes: _Sizes) -> tuple[Section, ...]:
-    root, width = "model.encoder", sizes.width
+def encoder_sections(
+    root: str, width: int, mel_bins: int, layers: int, heads: int, inner: int, positions: int
+) -> tuple[Section, ...]:
+    """Whisper's encoder, which models that hear use as well."""
     front = (
-        replicated(f"{root}.conv1", sizes.mel_bins * _CONV_WIDTH, width, True, quantizable=False),
+        replicated(f"{root}.conv1", mel_bins * _CONV_WIDTH, width, True, quantizable=False),
         replicated(f"{root}.conv2", width * _CONV_WIDTH, width, True, quantizable=False),
-        Module(f"{root}.embed_positions", Split.REPLICATED, width, (sizes.source_positions,)),
+        Module(f"{root}.embed_positions", Split.REPLICATED, width, (positions,)),
     )
     layer = (
-        *_self_attention(f"{root}.layers.*.self_attn", width, sizes.encoder_heads),
+        *_self_attention(f"{root}.layers.*.self_attn", width, heads),
         norm(f"{root}.layers.*.self_attn_layer_norm", width, True),
-        *_mlp(f"{root}.layers.*", width, sizes.encoder_inner),
+        *_mlp(f"{root}.layers.*", width, inner),
         norm(f"{root}.layers.*.final_layer_norm", width, True),
     )
     return (
         Section(Stage.EVERY, front, tower=True),
-        Section(Stage.EVERY, layer, repeats=sizes.encoder_layers, tower=True),
+        Section(Stage.EVERY, layer, repeats=layers, tower=True),
         Section(Stage.EVERY, (norm(f"{root}.layer_norm", width, True),), tower=True),
+    )
+
+
+def _encoder(sizes: _Sizes) -> tuple[Section, ...]:
+    return encoder_sections(
+        "model.encoder",
+        sizes.width,
+        sizes.mel_bins,
+        sizes.encoder_layers,
+        sizes.encoder_heads,
+        sizes.encoder_inner,
+        sizes.source_positions,
     )
 
 
