@@ -15,13 +15,15 @@ LOCAL := PYTHONPATH=deploy/local $(BIN)/python
 PURE := units errors models engine sizing cluster planning api render
 PURE_FILES := $(shell printf '*/modelserving/%s/*,' $(filter-out units errors,$(PURE)))*/modelserving/units.py,*/modelserving/errors.py
 
+# FUZZ: options of fuzz (`make fuzz FUZZ="--inputs 1000000 --atheris"`).
 # NODES: node sets of demo and cluster (`make demo NODES="h100 h200"`); DEMO and BENCH: further options (`make bench BENCH=--quick`).
 NODES ?=
 DEMO ?=
 BENCH ?=
+FUZZ ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format unit cluster-tests bench generate cluster cluster-down clean
+.PHONY: help install demo test check format unit cluster-tests bench fuzz generate cluster cluster-down clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -60,6 +62,9 @@ cluster-tests: $(STAMP) ## the operator against a real API server
 
 bench: $(STAMP) ## figures beside those of the best operators of the field
 	@$(LOCAL) -m bench $(BENCH)
+
+fuzz: $(STAMP) ## 100,000 hostile configs and headers: each an estimate or a refusal with a reason
+	@PYTHONPATH=operator:tests $(BIN)/python -m fuzz $(FUZZ)
 
 generate: $(STAMP) ## files made from the sources: CRD, its copy in the chart, reference, plain manifests
 	@$(BIN)/python deploy/generate.py

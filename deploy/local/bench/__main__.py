@@ -13,6 +13,7 @@ from types import FrameType
 from rich.console import Console
 
 from bench import measures
+from bench.estimates import CASES, estimates
 from bench.figures import Figure, table
 from bench.plan_time import plan_time
 from bench.stage import Stage
@@ -23,6 +24,7 @@ from localcluster import LocalCluster, LocalClusterError, many_nodes, node_set
 TEMPLATE = node_set("h100-80gb-x8")
 NODES = 130
 WIDTH_OF_FILES = 120
+QUICK_CASES = 1000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say.print(f"{time.monotonic() - started:7.1f} s  {figure.what}", highlight=False)
 
     try:
+        note(estimates(QUICK_CASES if options.quick else CASES))
+        if options.estimates:
+            return _code(options, figures)
         note(plan_time(nodes, (ROOT / "deploy" / "samples" / "llava.yaml").read_text()))
         with LocalCluster.start(nodes=[nodes]) as cluster:
             installation = Installation.install(cluster)
@@ -58,6 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         out.print(table(figures), highlight=False)
     if options.json:
         options.json.write_text(json.dumps([asdict(figure) for figure in figures], indent=2, ensure_ascii=False) + "\n")
+    return _code(options, figures)
+
+
+def _code(options: argparse.Namespace, figures: Sequence[Figure]) -> int:
     return 1 if options.check and not all(figure.is_met for figure in figures) else 0
 
 
@@ -83,6 +92,7 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a small run that shows that all of it works")
+    parser.add_argument("--estimates", action="store_true", help="estimates alone, without a cluster")
     parser.add_argument("--settle", action="store_true", help="instead: 50 settled resources, no write in 5 minutes")
     parser.add_argument("--nodes", type=int, help=f"pretend nodes of 8 GPUs ({NODES})")
     parser.add_argument("--single", type=int, help="resources made one at a time (100)")

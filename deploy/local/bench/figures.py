@@ -17,9 +17,10 @@ class Figure:
         theirs: what the best of the field was measured at on the same set-up, November 2026: Kubernetes 1.37.2 with kwok, 130 nodes
             of 8 GPUs, 2 cores, counts from the audit log; KubeAI f442a2cd, production-stack operator a6c01db0, KAITO 056b8280.
         ours: as measured.
-        aim: largest value that is good enough; None where there is no aim.
+        aim: the value that is just good enough; None where there is no aim.
         unit: of `ours` and `aim`.
         note: more on how it came about.
+        more_is_better: whether the aim is the smallest value that is good enough, and not the largest.
     """
 
     what: str
@@ -28,11 +29,14 @@ class Figure:
     aim: float | None
     unit: str = ""
     note: str = ""
+    more_is_better: bool = False
 
     @property
     def is_met(self) -> bool:
         """Whether the aim is met; true where there is none."""
-        return self.aim is None or self.ours <= self.aim
+        if self.aim is None:
+            return True
+        return self.ours >= self.aim if self.more_is_better else self.ours <= self.aim
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -55,7 +59,7 @@ def table(figures: Sequence[Figure]) -> RenderableType:
             figure.what,
             figure.theirs,
             Text(_number(figure.ours, figure.unit), style="bold"),
-            "" if figure.aim is None else f"≤ {_number(figure.aim, figure.unit)}",
+            "" if figure.aim is None else f"{'≥' if figure.more_is_better else '≤'} {_number(figure.aim, figure.unit)}",
             Text(mark, style="green" if figure.is_met else "red"),
         )
     notes = [Text(f"{figure.what}: {figure.note}", style="dim") for figure in figures if figure.note]

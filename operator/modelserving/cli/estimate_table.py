@@ -1,5 +1,8 @@
 """One estimate as a person reads it: every term with its share of the GPU, its band and where it comes from."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -16,6 +19,7 @@ _GAP = 2
 _BAR = 16
 # A terminal narrower than this has no room for bars beside the sources.
 _WIDE = 110
+_SPELLINGS = {word.upper(): word for word in ("GeForce", "Tesla", "Blackwell", "Ada", "Generation", "Ti")}
 
 
 def estimate_table(name: str, result: Estimated, width: int) -> RenderableType:
@@ -23,7 +27,7 @@ def estimate_table(name: str, result: Estimated, width: int) -> RenderableType:
     config, memory = result.config, result.memory
     precision = config.quantization or result.facts.stored_precision
     title = Text.assemble((name, "bold cyan"), f"  {result.facts.architecture}, {precision}, runs as {config.dtype}")
-    gpus = f"{config.world_size} × {result.gpu.product}"
+    gpus = f"{config.world_size} × {_spelled(result.gpu.product)}"
     parallel = [
         text
         for size, text in (
@@ -38,8 +42,9 @@ def estimate_table(name: str, result: Estimated, width: int) -> RenderableType:
         f"{config.max_num_seqs:,} sequences a batch"
     )
     parts: list[RenderableType] = [title, place, batch]
+    each = "each" if config.world_size > 1 else "the"
     for rank in memory.ranks:
-        parts += [Text(), _heading(rank, memory), _terms(rank, memory, width)]
+        parts += [Text(), _heading(rank, memory, each), _terms(rank, memory, width)]
     parts += [Text(), Text("KV cache", style="bold"), Padding(_kv_cache(memory), (0, 0, 0, _INDENT))]
     parts += [Text(), Text(message(memory), style="green" if memory.fits else "yellow")]
     if result.assumptions:
@@ -53,8 +58,8 @@ def refusal_table(name: str, refused: Refused) -> RenderableType:
     return Group(Text.assemble((name, "bold"), "  ", (refused.reason, "bold red")), Text(refused.message))
 
 
-def _heading(rank: RankMemory, memory: MemoryEstimate) -> Text:
-    one = "each GPU" if len(memory.ranks) == 1 else f"each GPU of stage {rank.pipeline_rank}"
+def _heading(rank: RankMemory, memory: MemoryEstimate, each: str) -> Text:
+    one = f"{each} GPU" if len(memory.ranks) == 1 else f"each GPU of stage {rank.pipeline_rank}"
     return Text(f"{one}, {memory.total_bytes / GIB:.2f} GiB", style="dim")
 
 
@@ -66,22 +71,33 @@ def _terms(rank: RankMemory, memory: MemoryEstimate, width: int) -> Table:
     bar_width = _BAR if width >= _WIDE else 0
     if bar_width:
         table.add_column("", no_wrap=True, width=bar_width)
-    table.add_column("source", overflow="fold")
-    left = Term(rank.kv_cache_available, rank.kv_cache_available_low, rank.kv_cache_available_high, "what is left")
-    outside = memory.total_bytes - memory.budget_bytes
-    for label, term, style in (
-        ("weights", rank.weights, "blue"),
-        ("activation peak", rank.activation_peak, "magenta"),
-        ("CUDA graphs", rank.cuda_graphs, "yellow"),
-        ("driver and NCCL", rank.non_torch, "bright_black"),
-        ("KV cache", left, "cyan"),
-        ("outside the budget", Term.exact(outside, "1 - gpu_memory_utilization"), "dim"),
-    ):
+    table.add_column("where it comes from", overflow="fold")
+    for label, term, style in _rows(rank, memory):
         drawn = [Text(bar(term.value, memory.total_bytes, bar_width), style=style)] if bar_width else []
         share = f"{100 * term.value / memory.total_bytes:.1f} %"
         band = "exact" if term.low == term.high else f"{_gib(term.low)}–{_gib(term.high)}"
         table.add_row(" " * _INDENT + label, _gib(term.value), share, band, *drawn, Text(term.source))
+    whole = (Text(" " * _INDENT + "the GPU"), Text(_gib(memory.total_bytes)), Text("100.0 %"), Text(""))
+    table.add_row(*(Text.assemble(cell, style="bold") for cell in whole))
     return table
+
+
+def _rows(rank: RankMemory, memory: MemoryEstimate) -> Iterator[tuple[str, Term, str]]:
+    """(label, term, style), which together are the GPU."""
+    graphs, outside = rank.cuda_graphs, memory.total_bytes - memory.budget_bytes - rank.graphs_outside_bytes
+    if rank.graphs_in_peak and graphs.high:
+        graphs = replace(graphs, source=f"{graphs.source}; vLLM logs it within the activation peak")
+    left = Term(rank.kv_cache_available, rank.kv_cache_available_low, rank.kv_cache_available_high, "what is left")
+    yield "weights", rank.weights, "blue"
+    yield "activation peak", rank.activation_peak, "magenta"
+    if not rank.graphs_outside_bytes:
+        yield "CUDA graphs", graphs, "yellow"
+    yield "driver and NCCL", rank.non_torch, "bright_black"
+    yield "KV cache", left, "cyan"
+    if rank.graphs_outside_bytes:
+        source = f"{rank.graphs_captured.source}; outside of what vLLM counts"
+        yield "CUDA graphs", replace(rank.graphs_captured, source=source), "yellow"
+    yield "left free", Term.exact(outside, "1 - gpu_memory_utilization"), "dim"
 
 
 def _kv_cache(memory: MemoryEstimate) -> Table:
@@ -96,6 +112,11 @@ def _kv_cache(memory: MemoryEstimate) -> Table:
     table.add_row("requests of full length at once", f"{memory.max_concurrency:,.2f}")
     table.add_row("host memory of a replica", f"{memory.host_memory_bytes / GIB:,.1f} GiB")
     return table
+
+
+def _spelled(product: str) -> str:
+    """A product as its maker writes it; the table of products has capitals."""
+    return "-".join(_SPELLINGS.get(word, word) for word in product.split("-"))
 
 
 def _gib(num_bytes: int) -> str:

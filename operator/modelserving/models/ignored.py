@@ -8,6 +8,8 @@ match, so only the kind people write is understood: names, dots, `.*`, `(a|b)`, 
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
 
 from modelserving.models.facts import Module, Quantization
 
@@ -17,6 +19,8 @@ _BY_PIECE = frozenset({"awq", "modelopt", "modelopt_fp4", "modelopt_mxfp8", "mod
 _WILDCARD = ".*"
 _LONGEST_PATTERN = 256
 _MOST_CHOICES = 64
+# Lists read lately, so that the next layer finds its own; a checkpoint has one, and one for each scheme of its own.
+_LISTS_KEPT = 64
 _CHOICE = re.compile(r"\(([A-Za-z0-9_|]*)\)")
 _PLAIN = re.compile(r"[A-Za-z0-9_\-.\\*^$]*")
 
@@ -35,6 +39,12 @@ def scheme_of(module: Module, index: int, quantization: Quantization) -> Quantiz
     return None if quantization.only_named else quantization
 
 
+def tells_layers_apart(quantization: Quantization) -> bool:
+    """Whether some entry may hold for one layer and not for the next: only one with a digit in it can."""
+    entries = (*quantization.ignored, *(entry for named, _ in quantization.overrides for entry in named))
+    return any(character.isdigit() for entry in entries for character in entry)
+
+
 def is_ignored(module: Module, index: int, quantization: Quantization) -> bool:
     """Whether a module of a layer is left unquantized."""
     return scheme_of(module, index, quantization) is None
@@ -51,12 +61,47 @@ def _names(module: Module, index: int) -> tuple[tuple[str, ...], ...]:
 
 
 def _any_names(entries: tuple[str, ...], names: tuple[tuple[str, ...], ...], method: str) -> bool:
-    exact = frozenset(entries)
-    patterns = [entry for entry in entries if "*" in entry or entry.startswith(_PREFIX) or method in _BY_PIECE]
-    return any(
-        all(name in exact or any(_matches(entry, name, method) for entry in patterns) for name in together)
-        for together in names
-    )
+    matcher = _matcher(entries, method)
+    return any(all(matcher.matches(name) for name in together) for together in names)
+
+
+@dataclass(frozen=True, slots=True)
+class _Matcher:
+    """Entries of one list, read once: a list may have thousands, and every module of every layer is looked up in it.
+
+    Attributes:
+        exact: whole names.
+        pieces: texts that match wherever they stand.
+        wild: literal texts between wildcards, and whether a name must end with the last.
+    """
+
+    exact: frozenset[str]
+    pieces: tuple[str, ...]
+    wild: tuple[tuple[tuple[str, ...], bool], ...]
+
+    def matches(self, name: str) -> bool:
+        if name in self.exact:
+            return True
+        if any(piece in name for piece in self.pieces):
+            return True
+        return any(_matches_pieces(literals, name, anchored) for literals, anchored in self.wild)
+
+
+@lru_cache(maxsize=_LISTS_KEPT)
+def _matcher(entries: tuple[str, ...], method: str) -> _Matcher:
+    pieces: list[str] = []
+    wild: list[tuple[tuple[str, ...], bool]] = []
+    for entry in entries:
+        if entry.startswith(_PREFIX):
+            for pattern in _alternatives(entry) or ():
+                literals = _pieces(pattern)
+                if literals is not None:
+                    wild.append((tuple(literals), pattern.endswith("$")))
+        elif "*" in entry:
+            wild.append((tuple(entry.split("*")), True))
+        elif method in _BY_PIECE:
+            pieces.append(entry)
+    return _Matcher(frozenset(entries), tuple(pieces), tuple(wild))
 
 
 def unreadable(quantization: Quantization) -> tuple[str, ...]:
@@ -67,11 +112,6 @@ def unreadable(quantization: Quantization) -> tuple[str, ...]:
 def _is_readable(entry: str) -> bool:
     found = _alternatives(entry)
     return found is not None and all(_pieces(pattern) is not None for pattern in found)
-
-
-def _matches_pattern(pattern: str, name: str) -> bool:
-    pieces = _pieces(pattern)
-    return pieces is not None and _matches_pieces(pieces, name, anchored=pattern.endswith("$"))
 
 
 def _alternatives(entry: str) -> tuple[str, ...] | None:
@@ -89,15 +129,6 @@ def _alternatives(entry: str) -> tuple[str, ...] | None:
         if len(found) > _MOST_CHOICES:
             return None
     return None
-
-
-def _matches(entry: str, name: str, method: str) -> bool:
-    if entry.startswith(_PREFIX):
-        found = _alternatives(entry)
-        return found is not None and any(_matches_pattern(pattern, name) for pattern in found)
-    if method in _BY_PIECE and "*" not in entry:
-        return entry in name
-    return "*" in entry and _matches_pieces(entry.split("*"), name, anchored=True)
 
 
 def _pieces(entry: str) -> list[str] | None:

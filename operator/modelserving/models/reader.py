@@ -22,7 +22,7 @@ from modelserving.models.families import FAMILIES, family_of
 from modelserving.models.families.family import Description, Family
 from modelserving.models.fields import Fields, InvalidFieldError, show
 from modelserving.models.heads import fit_head
-from modelserving.models.ignored import scheme_of, unreadable
+from modelserving.models.ignored import scheme_of, tells_layers_apart, unreadable
 from modelserving.models.inventory import HeadersIncompleteError, Inventory, unexplained
 from modelserving.models.metadata import ModelMetadata, Origin
 from modelserving.models.stored_quantization import names_no_method, read_quantization
@@ -219,7 +219,12 @@ def _mark_quantized(section: Section, quantization: Quantization) -> list[Sectio
         return [section]
     variants: dict[tuple[Module, ...], list[int]] = {}
     in_layers = section.stage is Stage.LAYERS
-    for index in section.layers if in_layers else range(section.repeats):
+    indices = section.layers if in_layers else tuple(range(section.repeats))
+    if indices and not tells_layers_apart(quantization):
+        return [
+            replace(section, modules=tuple(_marked(module, indices[0], quantization) for module in section.modules))
+        ]
+    for index in indices:
         modules = tuple(_marked(module, index, quantization) for module in section.modules)
         variants.setdefault(modules, []).append(index)
     return [

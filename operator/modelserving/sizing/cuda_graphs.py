@@ -14,6 +14,8 @@ and 0.19, of which 36 lie within the band, two far above it (1.6 and 1.7 GiB); V
 model of 51 GiB with 64 layers (1.94). Before 0.20 nothing was set aside: graphs lie outside the budget.
 """
 
+from functools import lru_cache
+
 from modelserving.engine.config import EngineConfig
 from modelserving.engine.device import Gpu
 from modelserving.engine.versions import EngineVersion
@@ -62,12 +64,17 @@ def capture_sizes(facts: ModelFacts, config: EngineConfig, gpu: Gpu, version: En
     else:
         wide = version.wide_graphs and gpu.compute_capability[0] == _WIDE_CAPABILITY
         largest = min(2 * config.max_num_seqs, _LARGEST_WIDE if wide else _LARGEST)
-    largest = min(largest, config.max_num_batched_tokens)
+    return _sizes_up_to(min(largest, config.max_num_batched_tokens), config.max_num_batched_tokens, config.max_num_seqs)
+
+
+@lru_cache(maxsize=256)
+def _sizes_up_to(largest: int, tokens: int, sequences: int) -> int:
+    """Counted once for each batch: a plan asks for the same one hundreds of times."""
     sizes = {size for size in _SMALLEST if size <= largest}
     sizes.update(range(_FINE_STEP, min(largest + 1, _COARSE_FROM), _FINE_STEP))
     sizes.update(range(_COARSE_FROM, largest + 1, _COARSE_STEP))
     # A whole batch, of tokens or of sequences, is captured even where it lies between the steps.
-    sizes.update(size for size in (config.max_num_batched_tokens, config.max_num_seqs) if size <= largest)
+    sizes.update(size for size in (tokens, sequences) if size <= largest)
     return len(sizes)
 
 
@@ -93,7 +100,7 @@ def cuda_graphs(facts: ModelFacts, config: EngineConfig, gpu: Gpu, version: Engi
         return Term.exact(0, "enforce_eager: no CUDA graphs")
     if not version.counts_cuda_graphs:
         return Term.exact(0, f"vLLM {version.text} captures CUDA graphs outside the budget")
-    source = f"vLLM's own estimate for {sizes} captured sizes, fitted to logged starts"
+    source = f"set aside for {sizes} captured sizes, fitted to logs"
     shares = _SECOND_RUNNER if runs_second(facts, version) else _FIRST_RUNNER
     whole = _by_sizes(facts, config, version, layers, sizes)
     value, low, high = (int(whole * share) for share in shares)
@@ -113,7 +120,7 @@ def captured(facts: ModelFacts, config: EngineConfig, gpu: Gpu, version: EngineV
             shares = _CAPTURED_SECOND
         whole = _by_sizes(facts, config, version, layers, sizes)
         value, low, high = (int(whole * share) for share in shares)
-    return Term(value, low, high, f"{sizes} captured sizes, fitted to logged starts")
+    return Term(value, low, high, f"{sizes} captured sizes, fitted to logs")
 
 
 def _by_sizes(facts: ModelFacts, config: EngineConfig, version: EngineVersion, layers: int, sizes: int) -> int:

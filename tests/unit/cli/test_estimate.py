@@ -43,8 +43,9 @@ def test_a_person_reads_every_term_with_its_band_and_source(capsys: pytest.Captu
         "CUDA graphs",
         "driver and NCCL",
         "KV cache",
-        "outside the budget",
-        "source",
+        "left free",
+        "the GPU",
+        "where it comes from",
     ):
         assert word in out
     assert "2 × H100-80GB, tensor parallel 2, vLLM 0.32.0" in out
@@ -57,6 +58,19 @@ def test_stages_are_shown_one_by_one(capsys: pytest.CaptureFixture[str]) -> None
     out = capsys.readouterr().out
     assert "each GPU of stage 0" in out
     assert "each GPU of stage 1" in out
+
+
+@pytest.mark.parametrize("version", ["0.19.0", "0.20.0", "0.32.0"])
+def test_the_terms_of_the_table_are_the_whole_gpu(capsys: pytest.CaptureFixture[str], version: str) -> None:
+    assert run(["estimate", LLAMA, "--gpu", "RTX-PRO-6000-BLACKWELL", "--offline", "--vllm-version", version]) == 0
+    out = capsys.readouterr().out
+    assert "RTX-PRO-6000-Blackwell" in out
+    rows = [line.split() for line in out.splitlines() if " % " in line or line.endswith(" %")]
+    figures = [float(next(word for word in row if word.replace(".", "", 1).isdigit() and "." in word)) for row in rows]
+    *terms, whole = figures
+    assert len(terms) == 6
+    assert sum(terms) == pytest.approx(whole, abs=0.04)
+    assert ("outside of what vLLM counts" in " ".join(out.split())) == (version == "0.19.0")
 
 
 def test_what_does_not_fit_is_said_with_its_figures(capsys: pytest.CaptureFixture[str]) -> None:

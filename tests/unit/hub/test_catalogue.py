@@ -100,6 +100,7 @@ NOT_BUILT: dict[str, tuple[int, str]] = {
     "openai/whisper-large-v3": (-96 * 1_280, _KEY_BIAS),
     "openai/whisper-large-v3-turbo": (-40 * 1_280, _KEY_BIAS),
     "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16": (-23 * 128, _ROUTER_BIAS),
+    "microsoft/phi-2": (51_200, "the bias of the output head"),
     "Qwen/Qwen3-Next-80B-A3B-Instruct": (1_650_471_424, _AHEAD),
     "Qwen/Qwen3-Next-80B-A3B-Thinking": (1_650_471_424, _AHEAD),
     "Qwen/Qwen3.8-27B": (424_699_392, _AHEAD),

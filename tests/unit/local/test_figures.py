@@ -25,6 +25,8 @@ def test_an_aim_is_met_up_to_its_value() -> None:
     assert Figure("x", "-", 3, 3).is_met
     assert not Figure("x", "-", 3.01, 3).is_met
     assert Figure("x", "-", 99, None).is_met
+    assert Figure("x", "-", 11, 10, more_is_better=True).is_met
+    assert not Figure("x", "-", 9, 10, more_is_better=True).is_met
 
 
 def test_the_table_says_what_was_missed() -> None:

@@ -1,9 +1,11 @@
 """Ignore lists of quantized checkpoints, as each method reads them."""
 
+from dataclasses import replace
+
 import pytest
 
 from modelserving.models.facts import Module, Quantization, Split
-from modelserving.models.ignored import is_ignored, scheme_of, unreadable
+from modelserving.models.ignored import is_ignored, scheme_of, tells_layers_apart, unreadable
 
 QKV = Module(
     "model.layers.*.self_attn.qkv_proj",
@@ -96,3 +98,10 @@ def test_what_is_named_is_stored_as_named() -> None:
     assert scheme_of(DOWN, 3, mixed) is fp8
     assert scheme_of(DOWN, 2, mixed) is None
     assert scheme_of(EXPERTS, 3, mixed) is nvfp4
+
+
+def test_only_an_entry_with_a_digit_tells_layers_apart() -> None:
+    alike = Quantization("awq", 4, ignored=("lm_head", "re:.*gate$", "*.mlp.*"))
+    assert not tells_layers_apart(alike)
+    assert tells_layers_apart(replace(alike, ignored=("model.layers.0.",)))
+    assert tells_layers_apart(replace(alike, overrides=((("model.layers.3.mlp",), alike),)))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from model_cases import V32, config_of, engine_config, facts_from, facts_of
+from model_cases import V19, V32, config_of, engine_config, facts_from, facts_of
 from modelserving.sizing.host_memory import pinned_bytes
 from modelserving.sizing.weights import rank_weights
 from modelserving.units import GIB, MIB
@@ -81,3 +81,24 @@ def test_bands_are_wider_the_less_is_known() -> None:
 
 def test_pinned_blocks_are_powers_of_two() -> None:
     assert pinned_bytes([231 * MIB, 256 * MIB, 1, 0]) == 512 * MIB + 1
+
+
+def test_before_0_32_a_tower_may_be_whole_on_every_rank() -> None:
+    """Mistral-Small-3.1-24B on four H100 with 0.19 logged 11.86 GiB: its tower, in Mistral's own format, is not cut."""
+    facts = facts_from(config_of("mistral-small-31", tie_word_embeddings=False))
+    config = engine_config(facts, V19, tensor_parallel_size=4)
+    older, read = (rank_weights(facts, config, version, 0).on_gpu for version in (V19, V32))
+    assert older.value < 11.86 * GIB <= older.high
+    assert read.low == read.value == read.high
+    blind = engine_config(facts, V19, tensor_parallel_size=4, limit_mm_per_prompt=(("image", 0),))
+    without = rank_weights(facts, blind, V19, 0).on_gpu
+    assert without.low == without.high
+
+
+def test_packed_weights_may_take_more_than_their_tensors() -> None:
+    packed, floats = (
+        rank_weights(facts, engine_config(facts), V32, 0).on_gpu
+        for facts in (facts_of("llama31-8b-awq"), facts_of("llama31-8b-ct-fp8"))
+    )
+    assert packed.high - packed.value > 2 * (packed.value - packed.low)
+    assert floats.high - floats.value == pytest.approx(floats.value - floats.low, abs=2)
