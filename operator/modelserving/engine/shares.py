@@ -83,7 +83,8 @@ def _cut(module: Module, tensor_parallel_size: int) -> tuple[tuple[int, ...], in
         rows = tuple(ceil_div(count, tensor_parallel_size) for count in rows)
     elif module.split is Split.VOCAB:
         rows = tuple(padded_vocabulary(count) // tensor_parallel_size for count in rows)
-    return rows, columns
+    missing = -sum(rows) % module.row_multiple
+    return (*rows[:-1], rows[-1] + missing), columns
 
 
 def section_ranks(section: Section, tensor_parallel_size: int, towers_whole: bool = False) -> int:

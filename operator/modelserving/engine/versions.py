@@ -101,7 +101,6 @@ class EngineVersion:
         known = known_architectures() | backend_architectures()
         return architecture in known or f"{architecture.removesuffix('Model')}ForCausalLM" in known
 
-
     def reads(self, model_type: str) -> bool:
         """Whether this vLLM and its transformers have a config class for a model type; known for 0.32 and later."""
         return self.number < _MODEL_TYPES_SINCE or not model_type or model_type in known_model_types()

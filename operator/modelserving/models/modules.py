@@ -55,6 +55,7 @@ class Module:
         tied_to: name of the module whose weight it shares; it takes no memory on a rank that holds that one.
         experts: routed experts whose weights are stacked in it, all of the same sizes; 0 for an ordinary layer.
         keeps_copy: whether vLLM keeps its weight in 16 bits besides, where it is quantized (MLA's absorbed projections).
+        row_multiple: multiple that a rank's rows are filled up to.
         scheme: how it is stored, where that differs from the rest of the checkpoint.
     """
 
@@ -71,6 +72,7 @@ class Module:
     tied_to: str | None = None
     experts: int = 0
     keeps_copy: bool = False
+    row_multiple: int = 1
     scheme: Quantization | None = None
 
     @property

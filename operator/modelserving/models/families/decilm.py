@@ -9,7 +9,6 @@ from modelserving.models.families.decoder import (
     LARGEST_WIDTH,
     MOST_HEADS,
     Decoder,
-    layers_where,
     put_together,
     read_shape,
 )

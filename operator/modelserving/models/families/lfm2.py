@@ -53,7 +53,11 @@ def _describe(config: Fields, sparse: bool) -> Description:
             follow = mixture_modules(mixture, found, shape.hidden_size, _ROOT)
         else:
             follow = _mlp(shape, inner)
-        return (*first, *follow, *(norm(f"{_ROOT}.{name}", shape.hidden_size) for name in ("operator_norm", "ffn_norm")))
+        return (
+            *first,
+            *follow,
+            *(norm(f"{_ROOT}.{name}", shape.hidden_size) for name in ("operator_norm", "ffn_norm")),
+        )
 
     size = shape.head_size
     conv = State("conv", (StatePart(shape.hidden_size, kernel - 1),))

@@ -8,7 +8,6 @@ from dataclasses import replace
 from modelserving.models.facts import AttentionGroup, AttentionKind, Module
 from modelserving.models.families.decoder import (
     LARGEST_HEAD,
-    MOST_EXPERTS,
     MOST_HEADS,
     Decoder,
     layers_where,

@@ -97,7 +97,9 @@ def _marked(config: Fields, key: str, num_layers: int) -> tuple[int, ...]:
 def _attention(config: Fields, shape: Shape, name: str, chooser: Fields | None) -> tuple[Module, ...]:
     size, width = shape.head_size, shape.hidden_size
     joined = qkv(f"{name}.qkv_proj", width, (shape.num_heads, shape.num_kv_heads), (size, size))
-    norms = (norm(f"{name}.q_norm", size), norm(f"{name}.k_norm", size)) if config.flag("use_qk_norm", True) else ()
+    norms: tuple[Module, ...] = ()
+    if config.flag("use_qk_norm", True):
+        norms = (norm(f"{name}.q_norm", size), norm(f"{name}.k_norm", size))
     if chooser is not None:
         # Queries and the key by which blocks are chosen come with the others.
         heads = chooser.whole("sparse_num_index_heads", 4, high=MOST_HEADS)
@@ -175,5 +177,7 @@ def _multimodal(config: Fields) -> Description:
 
 FAMILIES = (
     Family("minimax_m3_text", ("MiniMaxM3SparseForCausalLM",), describe_text, unused=("mtp.", "model.mtp")),
-    Family("minimax_m3", ("MiniMaxM3SparseForConditionalGeneration",), _multimodal, unused=("mtp.", "language_model.mtp")),
+    Family(
+        "minimax_m3", ("MiniMaxM3SparseForConditionalGeneration",), _multimodal, unused=("mtp.", "language_model.mtp")
+    ),
 )
