@@ -55,6 +55,7 @@ class Module:
         tied_to: name of the module whose weight it shares; it takes no memory on a rank that holds that one.
         experts: routed experts whose weights are stacked in it, all of the same sizes; 0 for an ordinary layer.
         keeps_copy: whether vLLM keeps its weight in 16 bits besides, where it is quantized (MLA's absorbed projections).
+        least_share: rows of each part, or columns where those are cut, that a rank has at least; the rest is filled up.
         row_multiple: multiple that a rank's rows are filled up to.
         scheme: how it is stored, where that differs from the rest of the checkpoint.
     """
@@ -73,6 +74,7 @@ class Module:
     experts: int = 0
     keeps_copy: bool = False
     row_multiple: int = 1
+    least_share: int = 1
     scheme: Quantization | None = None
 
     @property
