@@ -93,9 +93,7 @@ def describe_text(config: Fields, prefix: str = "") -> Description:
 
     def layer(index: int) -> tuple[Module, ...]:
         name = f"{root}.self_attn"
-        first = (
-            _latent(config, mla, shape, name) if index in full else _delta_modules(delta, shape.hidden_size, name)
-        )
+        first = _latent(config, mla, shape, name) if index in full else _delta_modules(delta, shape.hidden_size, name)
         follow = (
             _mixture(config, shape, found, root)
             if index in found.layers
@@ -116,7 +114,10 @@ def describe_text(config: Fields, prefix: str = "") -> Description:
             ),
             tied=config.flag("tie_word_embeddings"),
             prefix=prefix,
-            buffers=(Section(Stage.LAYERS, (ones,), layers=full, buffers=True), *_decode_buffers(delta, recurrent, root)),
+            buffers=(
+                Section(Stage.LAYERS, (ones,), layers=full, buffers=True),
+                *_decode_buffers(delta, recurrent, root),
+            ),
             experts=found if found.layers else None,
             latent_attention=mla.latent,
         )
@@ -178,7 +179,7 @@ def _delta_modules(delta: _Delta, width: int, name: str) -> tuple[Module, ...]:
         fixed_dtype="float32",
         sources=tuple(f"{name}.{part}_conv1d" for part in "qkv"),
     )
-    gate = ()
+    gate: tuple[Module, ...] = ()
     if not delta.full_gate:
         gate = (replicated(f"{name}.g_a_proj", width, delta.size), column(f"{name}.g_b_proj", delta.size, inner))
     return (
