@@ -148,8 +148,10 @@ def _blocks(module: Module, part: Share, ranks: int, method: str, rows: int, col
     """Blocks must not be cut: by ranks, or by the parts of a merged module (fp8_utils.py, validate_fp8_block_shape)."""
     if module.split is Split.ROW and ranks > 1:
         return _multiple(module, part, ranks, columns, f"{method} blocks have a width of")
-    cut = module.split in (Split.COLUMN, Split.QKV) and (ranks > 1 or len(module.out_features) > 1)
-    odd = [count for count in part.rows if count % rows]
-    if cut and odd:
+    # A layer merged of several may end within a block (linear.py, _maybe_allow_fp8_block_shape_mismatch); experts may not.
+    is_merged = len(module.out_features) > 1
+    cut = module.split is Split.COLUMN and (ranks > 1 if not is_merged else module.experts > 0)
+    odd = [count for count in part.rows if cut and count % rows]
+    if odd:
         return f"{method} blocks: each of {ranks} GPUs has a part of {module.name} with {odd[0]} rows, not a multiple of {rows}"
     return None

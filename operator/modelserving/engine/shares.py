@@ -70,10 +70,11 @@ def _share(module: Module, rows: tuple[int, ...], columns: int, experts: int) ->
 
 def _cut(module: Module, tensor_parallel_size: int) -> tuple[tuple[int, ...], int]:
     rows, columns = module.out_features, module.in_features
+    least = module.least_share if tensor_parallel_size > 1 else 1
     if module.split is Split.ROW:
-        columns //= tensor_parallel_size
+        columns = max(columns // tensor_parallel_size, least)
     elif module.split is Split.COLUMN:
-        rows = tuple(count // tensor_parallel_size for count in rows)
+        rows = tuple(max(count // tensor_parallel_size, least) for count in rows)
     elif module.split in (Split.QKV, Split.GROUPED):
         rows = tuple(
             count // heads * local_heads(heads, tensor_parallel_size)
@@ -83,7 +84,8 @@ def _cut(module: Module, tensor_parallel_size: int) -> tuple[tuple[int, ...], in
         rows = tuple(ceil_div(count, tensor_parallel_size) for count in rows)
     elif module.split is Split.VOCAB:
         rows = tuple(padded_vocabulary(count) // tensor_parallel_size for count in rows)
-    return rows, columns
+    missing = -sum(rows) % module.row_multiple
+    return (*rows[:-1], rows[-1] + missing), columns
 
 
 def towers_whole(facts: ModelFacts, mm_encoder_tp_mode: str) -> bool:

@@ -75,6 +75,10 @@ class AttentionGroup:
         checkpoint_blocks: states a request keeps besides for prefix caching: 1 for Mamba-2 (layers/mamba/mamba_mixer2.py).
         fixed_dtype: dtype of the cache where `--kv-cache-dtype` does not decide; `uint8` for the sparse indexer, whose
             head_size counts bytes.
+        block_size: tokens in a block, where the attention kernel does not decide.
+        tokens_per_state: tokens that share an entry, compressed.
+        page_alignment: bytes that a page is padded to a multiple of. Layers of such a model are packed: each group of
+            layers keeps its own pages, and a block is as large as the largest group's.
         is_indexer: whether it holds the keys of a sparse indexer.
     """
 
@@ -90,6 +94,9 @@ class AttentionGroup:
     states: tuple[State, ...] = ()
     checkpoint_blocks: int = 0
     fixed_dtype: str | None = None
+    block_size: int | None = None
+    tokens_per_state: int = 1
+    page_alignment: int = 1
     is_indexer: bool = False
 
     @property

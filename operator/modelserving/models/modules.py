@@ -56,6 +56,8 @@ class Module:
         tied_by_outer: whether only the config around the language model's ties it (EngineVersion.outer_config_ties).
         experts: routed experts whose weights are stacked in it, all of the same sizes; 0 for an ordinary layer.
         keeps_copy: whether vLLM keeps its weight in 16 bits besides, where it is quantized (MLA's absorbed projections).
+        least_share: rows of each part, or columns where those are cut, that a rank has at least; the rest is filled up.
+        row_multiple: multiple that a rank's rows are filled up to.
         scheme: how it is stored, where that differs from the rest of the checkpoint.
     """
 
@@ -73,6 +75,8 @@ class Module:
     tied_by_outer: bool = False
     experts: int = 0
     keeps_copy: bool = False
+    row_multiple: int = 1
+    least_share: int = 1
     scheme: Quantization | None = None
 
     @property

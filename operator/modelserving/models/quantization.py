@@ -14,6 +14,7 @@ class Quantization:
         strategy: what shares a scale: `tensor`, `channel`, `group` or `block`.
         group_size: inputs that share a scale; only for `group`.
         block_shape: (rows, columns) that share a scale; only for `block`.
+        scale_bytes: bytes of the scale of a block; only for `block`.
         zero_point: whether zero points are stored.
         dynamic_activations: True or False where activations are quantized too, None where they are not.
         desc_act: whether GPTQ reordered by activation.
@@ -33,6 +34,7 @@ class Quantization:
     strategy: str = "tensor"
     group_size: int | None = None
     block_shape: tuple[int, int] | None = None
+    scale_bytes: int = 4
     zero_point: bool = False
     dynamic_activations: bool | None = None
     desc_act: bool = False

@@ -10,6 +10,7 @@ from modelserving.models.facts import Quantization
 from modelserving.models.fields import Fields, show
 from modelserving.models.metadata import ModelMetadata
 from modelserving.models.stored_compressed import LARGEST_GROUP, read_compressed
+from modelserving.models.stored_deepseek import DEEPSEEK_V4, read_deepseek_v4
 from modelserving.models.stored_modelopt import read_modelopt
 
 # Files that describe the quantization where config.json does not, and the method that each stands for.
@@ -35,6 +36,8 @@ def read_quantization(metadata: ModelMetadata) -> Quantization | None:
     fields = config.part("quantization_config") or config.part("compression_config")
     if fields is not None:
         method = fields.text("quant_method").lower() or _method_by_producer(fields)
+        if method == "fp8" and config.text("model_type") == DEEPSEEK_V4:
+            return read_deepseek_v4(config, fields, _fp8(fields))
         return _read(method, fields) if method else None
     for file, method in _FILES.items():
         content = metadata.quantization_files.get(file)

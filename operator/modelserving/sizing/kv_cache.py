@@ -27,6 +27,7 @@ from modelserving.sizing.kv_blocks import DEFAULT_BLOCK_SIZE, block_size, state_
 from modelserving.sizing.kv_dtype import is_turboquant, kv_dtype
 from modelserving.sizing.kv_groups import LayerCache, groups
 from modelserving.sizing.sharding import stage_layers
+from modelserving.units import round_up
 
 __all__ = ["DEFAULT_BLOCK_SIZE", "Pool", "StageCache", "kv_dtype", "pool", "stage_caches"]
 
@@ -81,7 +82,8 @@ def stage_caches(facts: ModelFacts, config: EngineConfig, gpu: Gpu, version: Eng
     """KV cache of every pipeline stage; a stage without layers that keep anything takes no bytes."""
     dtype = kv_dtype(facts, config, gpu)
     size = block_size(facts, config, gpu, dtype)
-    found = groups(tuple(_kept(facts, config, version, dtype, size)))
+    packed = any(group.page_alignment > 1 for group in facts.attention)
+    found = groups(tuple(_kept(facts, config, version, dtype, size)), packed)
     blocks = sum(group.blocks for group in found)
     stages = stage_layers(facts.num_layers, config.pipeline_parallel_size)
     per_stage = [max((group.bytes_per_block(layers) for group in found), default=0) for layers in stages]
@@ -161,8 +163,9 @@ def _attention(
         length = max(config.max_num_batched_tokens, group.max_tokens or 0)
     heads = local_heads(group.num_kv_heads, config.tensor_parallel_size)
     layout = (heads, group.head_size, group.head_size_v, group.fixed_dtype or dtype, group.is_indexer)
-    page = size * token_bytes(group, config, dtype)
-    return LayerCache(kind, size, page, length, extra, window, layout)
+    size = group.block_size or size
+    page = size // group.tokens_per_state * token_bytes(group, config, dtype)
+    return LayerCache(kind, size, round_up(page, group.page_alignment), length, extra, window, layout)
 
 
 def _in_flight(config: EngineConfig, version: EngineVersion) -> int:

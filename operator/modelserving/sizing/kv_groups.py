@@ -3,6 +3,8 @@
     one type      one group; a block holds the pages of all its layers
     several types pages made equal (longer blocks, or padding), layers split into groups of one size;
                   a block holds the pages of one group, a request takes the blocks of every group
+    packed        as several types, but pages stay as they are: layers of one type form groups that repeat a pattern
+                  of pages about as often as the others do
 
 Source: vLLM 0.32 v1/core/kv_cache_utils.py `get_kv_cache_groups`, `unify_kv_cache_spec_page_size`,
 `_get_kv_cache_groups_uniform_page_size`, `_project_kv_cache_groups_to_worker`.
@@ -73,23 +75,53 @@ class Group:
         return sum(page * sum(layer in stage for layer in layers) for layers, page in self.members)
 
 
-def groups(kept: Sequence[tuple[LayerCache, tuple[int, ...]]]) -> tuple[Group, ...]:
+def groups(kept: Sequence[tuple[LayerCache, tuple[int, ...]]], packed: bool = False) -> tuple[Group, ...]:
     """Groups over the whole model; every pipeline stage holds its layers of each.
 
     Args:
         kept: what layers keep, with the decoder layers that keep it.
+        packed: whether pages of different sizes lie side by side in a block.
     """
     if not kept:
         return ()
     if len({cache.type_key for cache, _ in kept}) == 1:
         members = tuple((layers, cache.page_bytes) for cache, layers in kept)
         return (Group(members, max(cache.blocks for cache, _ in kept)),)
+    if packed:
+        return _packed(kept)
     buckets: dict[LayerCache, list[int]] = {}
     largest = max(cache.page_bytes for cache, _ in kept)
     for cache, layers in kept:
         buckets.setdefault(_with_page(cache, largest), []).extend(layers)
     size = _group_size([len(bucket) for bucket in buckets.values()])
     return tuple(group for cache, bucket in buckets.items() for group in _split(cache, sorted(bucket), size))
+
+
+def _packed(kept: Sequence[tuple[LayerCache, tuple[int, ...]]]) -> tuple[Group, ...]:
+    """Groups of layers of one type (kv_cache_utils.py, _get_packed_kv_cache_groups)."""
+    buckets: dict[tuple[object, ...], dict[int, list[int]]] = {}
+    blocks: dict[tuple[object, ...], int] = {}
+    for cache, layers in kept:
+        pages = buckets.setdefault(cache.type_key, {})
+        pages.setdefault(cache.page_bytes, []).extend(layers)
+        blocks[cache.type_key] = max(blocks.get(cache.type_key, 0), cache.blocks)
+    even = {key: len(set(map(len, pages.values()))) == 1 for key, pages in buckets.items()}
+    repeats = {key: max(map(len, pages.values())) for key, pages in buckets.items()}
+    smallest = max((repeats[key] for key, pages in buckets.items() if even[key] and len(pages) > 1), default=0)
+    size = _fitting([repeats[key] for key in buckets if even[key]], smallest) if smallest else 0
+    found = []
+    for key, pages in buckets.items():
+        count = ceil_div(repeats[key], size) if size and even[key] else 1
+        for index in range(count):
+            members = tuple((tuple(sorted(layers)[index::count]), page) for page, layers in pages.items())
+            found.append(Group(members, blocks[key]))
+    return tuple(found)
+
+
+def _fitting(counts: list[int], smallest: int) -> int:
+    """The size that counts are filled up to multiples of with the least left empty; of equal ones the largest."""
+    sizes = range(smallest, max(max(counts), smallest) + 1)
+    return min(sizes, key=lambda size: (sum(-count % size for count in counts), -size))
 
 
 def _with_page(cache: LayerCache, page: int) -> LayerCache:

@@ -91,9 +91,10 @@ def _eight_bits(module: Module, share: Share, stored: Quantization) -> tuple[int
         scales = share.num_rows
     else:
         scales = len(share.rows)
+    width = stored.scale_bytes if stored.strategy == "block" else _SCALE_BYTES
     inputs = 1 if module.experts else len(share.rows)
     static = (share.experts * inputs * _SCALE_BYTES,) if stored.dynamic_activations is False else ()
-    return (share.elements, share.experts * scales * _SCALE_BYTES, *static)
+    return (share.elements, share.experts * scales * width, *static)
 
 
 def _four_bit_floats(share: Share, stored: Quantization) -> tuple[int, ...]:

@@ -93,7 +93,7 @@ REFUSALS: dict[str, tuple[ModelFacts, Gpu, EngineVersion, dict[str, Any], str, s
         V32,
         {"tensor_parallel_size": 8},
         "QuantizationGroupsNotDivisible",
-        "3696 rows, not a multiple of 128",
+        "3696 inputs",
     ),
     "packed rows across ranks": (
         ODD_ROWS,

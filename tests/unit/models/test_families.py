@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from decoder_cases import DECODERS
 from family_cases import EXPERTS, LATENT, MAMBA, QWEN_VISION, SIGLIP, SMALL
 from model_cases import DATA, GPUS, V32, engine_config, facts_from, read
 from modelserving.engine.rules import refusal
@@ -26,6 +27,7 @@ PUBLISHED: list[dict[str, Any]] = [
 ]
 # A small config for every architecture; what a family needs beyond SMALL.
 CONFIGS: dict[str, dict[str, Any]] = {
+    **DECODERS,
     "LlamaForCausalLM": {},
     "LLaMAForCausalLM": {},
     "MistralForCausalLM": {},
@@ -223,8 +225,8 @@ def test_every_layer_has_its_attention(architecture: str) -> None:
     for group in facts.attention:
         for layer in group.layers:
             held[layer].append(group.kind)
-    # Layers of Nemotron-H may be MLPs or experts alone.
-    if architecture != "NemotronHForCausalLM":
+    # Layers of Nemotron-H may be MLPs or experts alone, those of DeciLM an MLP.
+    if architecture not in ("NemotronHForCausalLM", "DeciLMForCausalLM"):
         assert set(held) == set(range(facts.num_layers))
     assert all(layer < facts.num_layers for layer in held)
 

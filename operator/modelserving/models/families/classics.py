@@ -199,5 +199,5 @@ FAMILIES = (
     Family("gpt_bigcode", ("GPTBigCodeForCausalLM",), _big_code, renames=_GPT_RENAMES),
     Family("gpt_j", ("GPTJForCausalLM",), _gptj, renames=_GPT_RENAMES),
     Family("bloom", ("BloomForCausalLM",), _bloom, _BLOOM_PREFIXES, _LAYER_RENAMES),
-    Family("falcon", ("FalconForCausalLM", "RWForCausalLM"), _falcon, _FALCON_PREFIXES, _LAYER_RENAMES),
+    Family("falcon", ("FalconForCausalLM",), _falcon, _FALCON_PREFIXES, _LAYER_RENAMES),
 )

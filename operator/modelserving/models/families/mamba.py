@@ -41,7 +41,7 @@ def _mamba1(config: Fields) -> Description:
         conv_bias=config.flag("use_conv_bias", True),
         bias=config.flag("use_bias"),
     )
-    shape = _shape(config, width, mamba.inner_size, 1, 32, 50280)
+    shape = _shape(config, width, mamba.inner_size, mamba.inner_size, 32, 50280)
     group = mamba1_group(mamba, tuple(range(shape.num_layers)))
     return _put(config, shape, mamba1_modules(mamba, _NAME), group, (), True)
 
@@ -74,7 +74,7 @@ def _shape(config: Fields, width: int, inner: int, heads: int, layers: int, voca
         vocab_size=config.whole("vocab_size", vocabulary, high=LARGEST_VOCABULARY),
         num_layers=config.whole("num_hidden_layers", layers, high=MOST_LAYERS),
         num_heads=heads,
-        num_kv_heads=heads,
+        num_kv_heads=1,
         head_size=max(1, inner // heads),
     )
 

@@ -1,7 +1,7 @@
 """Mixtures of experts on Llama's attention, each with names, norms and switches of its own.
 
 Source: vLLM 0.32 model_executor/models/afmoe.py, deepseek_v2.py (DeepseekForCausalLM), ernie45_moe.py, exaone_moe.py,
-hy_v3.py, olmoe.py, phimoe.py; for Solar Open the transformers backend. Defaults: the config class of each in transformers.
+hy_v3.py, olmoe.py, phimoe.py; for Solar Open and dots.llm1 the transformers backend. Defaults: the config class of each in transformers.
 """
 
 from collections.abc import Callable
@@ -161,6 +161,22 @@ _SOLAR_OPEN = DenseDecoder(
     },
     rope="frequencies",
 )
+_DOTS1 = DenseDecoder(
+    defaults={
+        "hidden_size": 4608,
+        "intermediate_size": 10944,
+        "num_hidden_layers": 62,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 32,
+        "vocab_size": 152064,
+        "max_position_embeddings": 2048,
+        "sliding_window": 4096,
+    },
+    qkv_bias="attention_bias",
+    qk_norm="head",
+    rope="frequencies",
+    sliding_window_switch="use_sliding_window",
+)
 _SOLAR_OPEN_MIXTURE = Mixture(
     num_experts="n_routed_experts",
     default_experts=128,
@@ -244,6 +260,16 @@ def _solar_open(config: Fields) -> Description:
     )
 
 
+def _dots1(config: Fields) -> Description:
+    return describe_sparse(
+        config,
+        _DOTS1,
+        _SOLAR_OPEN_MIXTURE,
+        lambda count: layers_from(config, count, "first_k_dense_replace"),
+        _shared(config, "n_shared_experts", 0),
+    )
+
+
 FAMILIES = (
     Family("olmoe", ("OlmoeForCausalLM",), lambda config: describe_sparse(config, _OLMOE, _OLMOE_MIXTURE)),
     Family("phimoe", ("PhiMoEForCausalLM",), lambda config: describe_sparse(config, _PHIMOE, _PHIMOE_MIXTURE)),
@@ -258,5 +284,6 @@ FAMILIES = (
     Family("exaone_moe", ("ExaoneMoeForCausalLM", "ExaoneMoEForCausalLM"), _exaone, unused=("mtp.",)),
     Family("afmoe", ("AfmoeForCausalLM",), _afmoe),
     Family("hunyuan_v3", ("HYV3ForCausalLM",), _hunyuan),
+    Family("dots1", ("Dots1ForCausalLM",), _dots1),
     Family("solar_open", ("SolarOpenForCausalLM",), _solar_open),
 )

@@ -117,6 +117,12 @@ _UNUSED = ("mtp.", "model.mtp.")
 QWEN3_NEXT = Family(
     "qwen3_next", ("Qwen3NextForCausalLM",), lambda config: _decoder(config, True, True), unused=_UNUSED
 )
+QWEN3_5_TEXT = Family(
+    "qwen3_5_text", ("Qwen3_5ForCausalLM",), lambda config: _decoder(config, False, False), unused=_UNUSED
+)
+QWEN3_5_MOE_TEXT = Family(
+    "qwen3_5_moe_text", ("Qwen3_5MoeForCausalLM",), lambda config: _decoder(config, False, True), unused=_UNUSED
+)
 QWEN3_5 = Family(
     "qwen3_5",
     ("Qwen3_5ForConditionalGeneration",),

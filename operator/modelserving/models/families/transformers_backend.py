@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from modelserving.models.facts import Experts
-from modelserving.models.families import llama, qwen3
+from modelserving.models.families import gemma2, llama
 from modelserving.models.families.decoder import MOST_EXPERTS, read_shape
 from modelserving.models.families.dense import DenseDecoder, describe_dense
 from modelserving.models.families.family import Description, Family
@@ -17,21 +17,58 @@ from modelserving.models.families.mixture import Mixture, mixture_modules, read_
 from modelserving.models.fields import Fields
 
 _LLAMA = replace(llama.DECODER, rope="frequencies")
-_ARCEE = replace(_LLAMA, mlp="plain", defaults={"max_position_embeddings": 4096, "vocab_size": 32000})
+_ARCEE = replace(
+    _LLAMA,
+    mlp="plain",
+    defaults={
+        "hidden_size": 2560,
+        "intermediate_size": 18432,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "vocab_size": 32000,
+        "max_position_embeddings": 4096,
+    },
+)
 _CWM = DenseDecoder(
-    defaults={"max_position_embeddings": 131072, "head_dim": 128, "num_key_value_heads": 8, "sliding_window": 8192},
+    defaults={
+        "hidden_size": 6144,
+        "intermediate_size": 21504,
+        "num_hidden_layers": 64,
+        "num_attention_heads": 48,
+        "num_key_value_heads": 8,
+        "vocab_size": 128256,
+        "max_position_embeddings": 131072,
+        "head_dim": 128,
+        "sliding_window": 8192,
+    },
     rope="frequencies",
     sliding_pattern=4,
 )
 _GLM = DenseDecoder(
-    defaults={"max_position_embeddings": 131072, "num_key_value_heads": 2, "head_dim": 128, "vocab_size": 151552},
+    defaults={
+        "hidden_size": 4096,
+        "intermediate_size": 13696,
+        "num_hidden_layers": 40,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 2,
+        "vocab_size": 151552,
+        "max_position_embeddings": 131072,
+        "head_dim": 128,
+    },
     qkv_bias="attention_bias",
     rope="frequencies",
     default_partial=0.5,
     mlp="joined",
 )
 _NEOX = DenseDecoder(
-    defaults={"max_position_embeddings": 2048, "vocab_size": 50432},
+    defaults={
+        "hidden_size": 6144,
+        "intermediate_size": 24576,
+        "num_hidden_layers": 44,
+        "num_attention_heads": 64,
+        "vocab_size": 50432,
+        "max_position_embeddings": 2048,
+    },
     qkv_bias=True,
     output_bias=True,
     mlp_bias=True,
@@ -42,7 +79,16 @@ _NEOX = DenseDecoder(
     default_partial=0.25,
 )
 _JAIS2 = DenseDecoder(
-    defaults={"max_position_embeddings": 8192, "num_key_value_heads": 26, "head_dim": 128, "vocab_size": 150272},
+    defaults={
+        "hidden_size": 3328,
+        "intermediate_size": 26624,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 26,
+        "num_key_value_heads": 26,
+        "vocab_size": 150272,
+        "max_position_embeddings": 8192,
+        "head_dim": 128,
+    },
     qkv_bias=True,
     output_bias=True,
     mlp_bias=True,
@@ -51,7 +97,14 @@ _JAIS2 = DenseDecoder(
     rope="frequencies",
 )
 _OLMO = DenseDecoder(
-    defaults={"max_position_embeddings": 2048, "vocab_size": 50304},
+    defaults={
+        "hidden_size": 4096,
+        "intermediate_size": 11008,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "vocab_size": 50304,
+        "max_position_embeddings": 2048,
+    },
     qkv_bias="attention_bias",
     output_bias="attention_bias",
     rope="frequencies",
@@ -63,7 +116,14 @@ _OLMO2 = replace(
 )
 _OLMO3 = replace(_OLMO2, defaults={**_OLMO.defaults, "sliding_window": 4096}, sliding_pattern=4, rope="by_kind")
 _PHI = DenseDecoder(
-    defaults={"max_position_embeddings": 2048, "vocab_size": 51200},
+    defaults={
+        "hidden_size": 2048,
+        "intermediate_size": 8192,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 32,
+        "vocab_size": 51200,
+        "max_position_embeddings": 2048,
+    },
     qkv_bias=True,
     output_bias=True,
     mlp_bias=True,
@@ -74,7 +134,16 @@ _PHI = DenseDecoder(
     default_partial=0.5,
 )
 _SEED = DenseDecoder(
-    defaults={"max_position_embeddings": 524288, "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 155136},
+    defaults={
+        "hidden_size": 4096,
+        "intermediate_size": 27648,
+        "num_hidden_layers": 64,
+        "num_attention_heads": 80,
+        "num_key_value_heads": 8,
+        "vocab_size": 155136,
+        "max_position_embeddings": 524288,
+        "head_dim": 128,
+    },
     qkv_bias="attention_bias",
     output_bias="attention_out_bias",
     mlp_bias="mlp_bias",
@@ -82,7 +151,15 @@ _SEED = DenseDecoder(
 )
 _SMOL3 = replace(
     _LLAMA,
-    defaults={"max_position_embeddings": 32768, "num_key_value_heads": 4, "vocab_size": 128256},
+    defaults={
+        "hidden_size": 2048,
+        "intermediate_size": 11008,
+        "num_hidden_layers": 36,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 4,
+        "vocab_size": 128256,
+        "max_position_embeddings": 32768,
+    },
     sliding_window_switch="use_sliding_window",
     tied=True,
 )
@@ -107,19 +184,75 @@ _STARCODER2 = DenseDecoder(
 _HUNYUAN = replace(_LLAMA, qk_norm="head", mlp_bias=False)
 _MELLUM = DenseDecoder(
     defaults={
-        **qwen3.DECODER.defaults,
-        "max_position_embeddings": 131072,
+        "hidden_size": 2304,
+        "intermediate_size": 7168,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 32,
         "num_key_value_heads": 4,
         "vocab_size": 98304,
+        "max_position_embeddings": 131072,
+        "head_dim": 128,
+        "sliding_window": 1024,
     },
     qkv_bias="attention_bias",
     qk_norm="head",
+    sliding_pattern=1,
     rope="by_kind",
 )
-_FLEX_OLMO = replace(_OLMO2, defaults={"max_position_embeddings": 4096, "vocab_size": 100352})
-_FLEX_MIXTURE = Mixture(intermediate_size="intermediate_size", default_experts=7, default_top_k=5)
+_HELIUM = DenseDecoder(
+    defaults={
+        "hidden_size": 2560,
+        "intermediate_size": 7040,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 20,
+        "num_key_value_heads": 20,
+        "head_dim": 128,
+        "vocab_size": 48000,
+        "max_position_embeddings": 4096,
+    },
+    qkv_bias="attention_bias",
+    mlp_bias="mlp_bias",
+    rope="frequencies",
+)
+_MINISTRAL = DenseDecoder(
+    defaults={"num_key_value_heads": 8, "vocab_size": 32000, "max_position_embeddings": 131072, "sliding_window": 4096},
+    rope="frequencies",
+)
+_VAULT_GEMMA = DenseDecoder(
+    defaults={
+        "hidden_size": 2304,
+        "intermediate_size": 9216,
+        "num_hidden_layers": 26,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 4,
+        "head_dim": 256,
+        "vocab_size": 256000,
+        "max_position_embeddings": 8192,
+        "sliding_window": 4096,
+    },
+    qkv_bias="attention_bias",
+    output_bias="attention_bias",
+    sliding_pattern=2,
+    norms=("input_layernorm", "pre_feedforward_layernorm"),
+    tied=True,
+    rope="frequencies",
+)
+_FLEX_OLMO = replace(
+    _OLMO2,
+    defaults={
+        "hidden_size": 4096,
+        "intermediate_size": 11008,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "vocab_size": 100352,
+        "max_position_embeddings": 4096,
+    },
+)
+_FLEX_MIXTURE = Mixture(
+    intermediate_size="intermediate_size", default_experts=7, default_top_k=5, default_intermediate=11008
+)
 _MELLUM_MIXTURE = Mixture(default_experts=64, default_top_k=8, default_intermediate=896)
-_HUNYUAN_MIXTURE = Mixture(shared="shared_mlp")
+_HUNYUAN_MIXTURE = Mixture(shared="shared_mlp", router_quantizable=True)
 
 
 # Names that transformers gives the layers of older architectures.
@@ -173,7 +306,14 @@ def _dense(name: str, architecture: str, decoder: DenseDecoder, renames: tuple[t
     return Family(name, (architecture,), lambda config: describe_dense(config, decoder), renames=renames)
 
 
+def _vault_gemma(config: Fields) -> Description:
+    return describe_dense(config, _VAULT_GEMMA, buffers=(gemma2.NORMALIZER,))
+
+
 FAMILIES = (
+    Family("vaultgemma", ("VaultGemmaForCausalLM",), _vault_gemma),
+    _dense("helium", "HeliumForCausalLM", _HELIUM),
+    _dense("ministral", "MinistralForCausalLM", _MINISTRAL),
     _dense("arcee", "ArceeForCausalLM", _ARCEE),
     _dense("cwm", "CwmForCausalLM", _CWM),
     _dense("glm", "GlmForCausalLM", _GLM),
