@@ -23,8 +23,11 @@ def affinity(theirs: dict[str, Any], gpu_product: str, selector: Sequence[tuple[
     """
     node_affinity: dict[str, Any] = theirs.get("nodeAffinity", {})
     terms: list[dict[str, Any]] = node_affinity.get(_REQUIRED, {}).get("nodeSelectorTerms") or [{}]
-    demands = [_demand(*label) for label in selector or ((GPU_PRODUCT_LABEL, gpu_product),)]
-    merged = [{**term, "matchExpressions": [*term.get("matchExpressions", ()), *demands]} for term in terms]
+    asked = selector or ((GPU_PRODUCT_LABEL, gpu_product),)
+    merged = [
+        {**term, "matchExpressions": [*term.get("matchExpressions", ()), *(_demand(*label) for label in asked)]}
+        for term in terms
+    ]
     return {**theirs, "nodeAffinity": {**node_affinity, _REQUIRED: {"nodeSelectorTerms": merged}}}
 
 
