@@ -12,6 +12,7 @@ from math import prod
 from modelserving.models import headers
 from modelserving.models.facts import Module, Quantization, Section, Split, Stage
 from modelserving.models.families.family import Family
+from modelserving.models.ignored import scheme_of
 from modelserving.models.metadata import TensorGroup
 
 # Names that quantization tools give the packed weight instead of `weight`.
@@ -19,6 +20,8 @@ _WEIGHT_NAMES = ("weight", "qweight", "weight_packed")
 _QUANTIZED_DTYPES = frozenset({"F8_E4M3", "F8_E5M2", "I8", "U8", "F4"})
 # Buffers and scales that vLLM computes itself or folds into other tensors.
 _COMPUTED = ("rotary_emb.inv_freq", "position_ids")
+# Elements of a byte, in which floats of 4 bits go in pairs: DeepSeek V4 calls them signed.
+_BYTES = ("U8", "I8")
 _BITS_PER_WORD = 32
 # Names of experts that are stored stacked: up alone, gate and up, down; and suffixes with weights an element packs.
 _STACKED = ("up_proj", "gate_up_proj", "down_proj")
@@ -70,10 +73,18 @@ class Inventory:
         in_layers = section.stage is Stage.LAYERS
         variants: dict[tuple[Module, ...], list[int]] = defaultdict(list)
         for index in section.layers if in_layers else range(section.repeats):
-            variants[tuple(self._module(module, index) for module in section.modules)].append(index)
+            modules = tuple(self._module(self._schemed(module, index), index) for module in section.modules)
+            variants[modules].append(index)
         if in_layers:
             return [replace(section, modules=modules, layers=tuple(at)) for modules, at in variants.items()]
         return [replace(section, modules=modules, repeats=len(at)) for modules, at in variants.items()]
+
+    def _schemed(self, module: Module, index: int) -> Module:
+        """The module with how it is stored, where config.json says so for it alone."""
+        if self._quantization is None or not self._quantization.overrides:
+            return module
+        scheme = scheme_of(module, index, self._quantization)
+        return module if scheme is self._quantization else replace(module, scheme=scheme)
 
     def _module(self, module: Module, index: int) -> Module:
         if module.tied_to is not None:
@@ -97,7 +108,8 @@ class Inventory:
         # GPTQ tools store a bias of zeros for every linear; vLLM leaves it out where the class has none. A module that
         # lacks the bias of its class, as Whisper's keys do, has it all the same where another part has one.
         has_bias = module.bias if quantized else any(f"{source}.bias" in self._tensors for source in sources)
-        return replace(module, in_features=weights[0].columns, out_features=rows, bias=has_bias, quantized=quantized)
+        found = replace(module, in_features=weights[0].columns, out_features=rows, bias=has_bias)
+        return _marked(found, quantized)
 
     def _experts(self, module: Module, index: int) -> Module:
         """Routed experts: stored one by one, or stacked as vLLM holds them."""
@@ -111,7 +123,7 @@ class Inventory:
                 raise HeadersIncompleteError(
                     f"{module.name} in layer {index} is not of the sizes that config.json states"
                 )
-            return replace(module, quantized=any(weight.quantized for weight in weights))
+            return _marked(module, any(weight.quantized for weight in weights))
         part = _STACKED[len(sources) - 1 if module.split is not Split.ROW else -1]
         owner = module.owner.replace("*", str(index), 1)
         for suffix, packed in _STACKED_SUFFIXES:
@@ -121,7 +133,7 @@ class Inventory:
             expected = module.experts * sum(module.out_features) * module.in_features
             if prod(tensor.shape) * packed != expected:
                 raise HeadersIncompleteError(f"{owner}.{part} has the shape {list(tensor.shape)}, not as described")
-            return replace(module, quantized=packed > 1 or tensor.dtype in _QUANTIZED_DTYPES)
+            return _marked(module, packed > 1 or tensor.dtype in _QUANTIZED_DTYPES)
         raise HeadersIncompleteError(f"{sources[0]}.weight is missing")
 
     def _find(self, source: str) -> _Tensor | None:
@@ -134,31 +146,37 @@ class Inventory:
         for kind in _WEIGHT_NAMES:
             tensor = self._tensors.get(f"{source}.{kind}")
             if tensor is not None:
-                return self._logical(source, kind, tensor)
+                return _logical(source, kind, tensor, module.scheme or self._quantization)
         tensor = self._tensors.get(source)
         if tensor is None:
             raise HeadersIncompleteError(f"{source}.weight is missing")
         columns = module.in_features if prod(tensor.shape) % module.in_features == 0 else 1
         return _Weight(prod(tensor.shape) // columns, columns, False)
 
-    def _logical(self, source: str, kind: str, tensor: _Tensor) -> _Weight:
-        shape, quantization = tensor.shape, self._quantization
-        if kind == "weight":
-            if not shape or min(shape) < 1:
-                raise HeadersIncompleteError(f"{source}.weight has the shape {list(shape)}")
-            # Floats of 4 bits are stored two to a byte.
-            packed = 2 if tensor.dtype == "U8" and quantization is not None and quantization.bits == 4 else 1
-            return _Weight(shape[0], prod(shape[1:]) * packed, tensor.dtype in _QUANTIZED_DTYPES)
-        if quantization is None or len(shape) != 2:
-            raise HeadersIncompleteError(f"{source}.{kind} of shape {list(shape)} is not explained by config.json")
-        if tensor.dtype == "U8":
-            return _Weight(shape[0], shape[1] * 8 // quantization.bits, True)
-        packed = _BITS_PER_WORD // quantization.bits
-        if kind == "weight_packed":
-            return _Weight(shape[0], shape[1] * packed, True)
-        if quantization.method == "awq":
-            return _Weight(shape[1] * packed, shape[0], True)
-        return _Weight(shape[1], shape[0] * packed, True)
+
+def _marked(module: Module, quantized: bool) -> Module:
+    return replace(module, quantized=quantized, scheme=module.scheme if quantized else None)
+
+
+def _logical(source: str, kind: str, tensor: _Tensor, quantization: Quantization | None) -> _Weight:
+    shape = tensor.shape
+    if kind == "weight":
+        if not shape or min(shape) < 1:
+            raise HeadersIncompleteError(f"{source}.weight has the shape {list(shape)}")
+        # Floats of 4 bits are stored two to a byte.
+        is_four_bits = quantization is not None and quantization.bits == 4
+        packed = 2 if tensor.dtype in _BYTES and is_four_bits else 1
+        return _Weight(shape[0], prod(shape[1:]) * packed, tensor.dtype in _QUANTIZED_DTYPES)
+    if quantization is None or len(shape) != 2:
+        raise HeadersIncompleteError(f"{source}.{kind} of shape {list(shape)} is not explained by config.json")
+    if tensor.dtype == "U8":
+        return _Weight(shape[0], shape[1] * 8 // quantization.bits, True)
+    packed = _BITS_PER_WORD // quantization.bits
+    if kind == "weight_packed":
+        return _Weight(shape[0], shape[1] * packed, True)
+    if quantization.method == "awq":
+        return _Weight(shape[1] * packed, shape[0], True)
+    return _Weight(shape[1], shape[0] * packed, True)
 
 
 def unexplained(groups: Iterable[TensorGroup], family: Family, sections: tuple[Section, ...]) -> Mapping[str, int]:
