@@ -68,6 +68,7 @@ class EngineVersion:
         async_scheduling: whether a second batch is in flight by default.
         wide_graphs: whether compute capability 10 captures graphs up to 1024 rows.
         never_splits_large: whether blocks above 20 MiB are kept whole while loading (max_split_size_mb=20).
+        frees_chunks: whether layers that attend within chunks keep no more than a chunk beside full attention.
         warms_sampler: whether the profile run samples with penalties set (PR #57926).
         rejects_act_order: whether GPTQ desc_act and its like are refused (PR #54809).
         methods: values `--quantization` takes.
@@ -87,6 +88,7 @@ class EngineVersion:
     async_scheduling: bool = False
     wide_graphs: bool = False
     never_splits_large: bool = False
+    frees_chunks: bool = False
     warms_sampler: bool = False
     rejects_act_order: bool = False
     methods: frozenset[str] = _OLD_METHODS
@@ -134,7 +136,7 @@ def _rows() -> tuple[EngineVersion, ...]:
     add(0, 28, 0, methods=_METHODS | online, huge_gpu_tier=True)
     add(0, 30, 0, rejects_act_order=True)
     add(0, 31, 0)
-    add(0, 32, 0, wide_graphs=True, never_splits_large=True)
+    add(0, 32, 0, wide_graphs=True, never_splits_large=True, frees_chunks=True)
     add(0, 33, 0, warms_sampler=True)
     return tuple(rows)
 

@@ -79,6 +79,8 @@ def _read(metadata: ModelMetadata) -> ModelFacts | FactsRefusal:
     dtype, dtype_assumptions = _stored_dtype(config, metadata)
     parameters = _parameter_count(sections)
     assumptions += described.assumptions + dtype_assumptions + _total_assumptions(metadata, parameters, quantization)
+    if quantization is None and config.raw("quantization_config"):
+        assumptions += ("quantization_config names no quant_method: taken as not quantized, as vLLM takes it",)
     if quantization is not None and not quantization.known:
         assumptions += (
             f"the layout of {quantization.method} weights is not known: sized by {quantization.bits} bits a weight",

@@ -5,7 +5,7 @@ config/model.py `_verify_quantization`.
 """
 
 from modelserving.models.facts import Quantization
-from modelserving.models.fields import Fields, InvalidFieldError, show
+from modelserving.models.fields import Fields, show
 from modelserving.models.metadata import ModelMetadata
 from modelserving.models.stored_compressed import LARGEST_GROUP, read_compressed
 from modelserving.models.stored_deepseek import DEEPSEEK_V4, read_deepseek_v4
@@ -23,7 +23,7 @@ _AWQ_ALIASES = ("awq", "awq_marlin", "auto_awq")
 
 
 def read_quantization(metadata: ModelMetadata) -> Quantization | None:
-    """Read how the checkpoint is quantized; None if it is not.
+    """Read how the checkpoint is quantized; None if it is not, or vLLM cannot tell.
 
     Raises:
         InvalidFieldError: a field does not hold what it must.
@@ -31,10 +31,10 @@ def read_quantization(metadata: ModelMetadata) -> Quantization | None:
     config = Fields(metadata.config)
     fields = config.part("quantization_config") or config.part("compression_config")
     if fields is not None:
-        method = fields.text("quant_method").lower() or _method_by_producer(fields)
+        fields, method = _method(fields)
         if method == "fp8" and config.text("model_type") == DEEPSEEK_V4:
             return read_deepseek_v4(config, fields, _fp8(fields))
-        return _read(method, fields)
+        return _read(method, fields) if method else None
     for file, method in _FILES.items():
         content = metadata.quantization_files.get(file)
         if content is not None:
@@ -46,13 +46,19 @@ def read_quantization(metadata: ModelMetadata) -> Quantization | None:
     return None if nested is None else _read(nested.text("quant_method").lower(), nested)
 
 
-def _method_by_producer(fields: Fields) -> str:
-    producer = fields.part("producer")
-    if fields.has("quant_algo") or (producer is not None and producer.text("name") == "modelopt"):
-        return "modelopt"
-    if fields.has("config_groups"):
-        return "compressed-tensors"
-    raise InvalidFieldError(f"{fields.name('quant_method')} is missing")
+def _method(fields: Fields) -> tuple[Fields, str]:
+    """Where the description stands, and its method; none where vLLM takes the checkpoint for unquantized.
+
+    ModelOpt may state its algorithm in a part of its own; without that and without `quant_method` vLLM finds no method
+    (transformers_utils/model_arch_config_convertor.py, _normalize_quantization_config).
+    """
+    stated = fields.text("quant_method").lower().replace("compressed_tensors", "compressed-tensors")
+    if stated:
+        return fields, stated
+    producer, inner = fields.part("producer"), fields.part("quantization")
+    if producer is not None and producer.text("name") == "modelopt" and inner is not None and inner.has("quant_algo"):
+        return inner, "modelopt"
+    return fields, ""
 
 
 def _read(method: str, fields: Fields) -> Quantization:

@@ -2,7 +2,7 @@
 
     full attention, MLA  ceil(max_model_len / block_size) pages a request
     sliding window       ceil(min(window - 1 + in flight, max_model_len) / block_size) + 1
-    chunked local        as full: the hybrid manager is off for such models
+    chunked local        ceil(min(chunk + in flight, max_model_len) / block_size); before 0.32 as full
     recurrent state      1 page, with prefix caching 2 and a checkpoint for Mamba-2
     cross-attention      ceil(tokens of the encoder's batch / block_size)
     encoder-only, shared none
@@ -94,7 +94,7 @@ def _kept(
     facts: ModelFacts, config: EngineConfig, version: EngineVersion, dtype: str, size: int
 ) -> Iterator[tuple[LayerCache, tuple[int, ...]]]:
     """What layers keep, with the layers that keep it."""
-    promoted = _promotes_windows(facts, config)
+    promoted = _promotes_windows(facts, config, version)
     skipped = _skipped(facts, dtype)
     for group in facts.attention:
         if group.kind is AttentionKind.MAMBA:
@@ -108,12 +108,13 @@ def _kept(
                     yield _attention(group, config, version, name, size, promoted), layers
 
 
-def _promotes_windows(facts: ModelFacts, config: EngineConfig) -> bool:
+def _promotes_windows(facts: ModelFacts, config: EngineConfig, version: EngineVersion) -> bool:
     """Whether layers with a window keep the whole context: only beside layers that do, without the hybrid manager."""
     kinds = {group.kind for group in facts.attention}
     if not kinds & {AttentionKind.FULL, AttentionKind.MLA}:
         return False
-    return config.disable_hybrid_kv_cache_manager or AttentionKind.CHUNKED_LOCAL in kinds
+    keeps_chunks = AttentionKind.CHUNKED_LOCAL in kinds and not version.frees_chunks
+    return config.disable_hybrid_kv_cache_manager or keeps_chunks
 
 
 def _skipped(facts: ModelFacts, dtype: str) -> frozenset[int]:

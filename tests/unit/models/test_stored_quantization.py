@@ -115,19 +115,25 @@ CASES: dict[str, tuple[Quantization, dict[str, Any]]] = {
         {"method": "modelopt_mixed", "only_named": True, "bits": 4, "known": True},
     ),
     "ModelOpt fp8 in config.json": (
-        quantized(quant_algo="FP8", producer={"name": "modelopt"}, ignore=["lm_head"], kv_cache_scheme="FP8"),
+        quantized(quant_method="modelopt", quant_algo="FP8", ignore=["lm_head"], kv_cache_scheme="FP8"),
         {"method": "modelopt", "precision": "fp8", "kv_cache_scheme": "fp8", "known": True},
     ),
     "ModelOpt NVFP4": (
         quantized(quant_method="modelopt", quant_algo="NVFP4"),
         {"method": "modelopt_fp4", "known": True, "group_size": 16},
     ),
-    "ModelOpt by its producer alone": (
-        quantized(producer={"name": "modelopt"}, quant_algo="W4A8"),
+    "ModelOpt by its producer": (
+        quantized(producer={"name": "modelopt"}, quantization={"quant_algo": "W4A8"}),
         {"method": "modelopt", "known": False},
     ),
-    "compressed by its groups alone": (
-        quantized(config_groups={"g": {"weights": {"num_bits": 8, "type": "float"}}}, kv_cache_scheme={"num_bits": 8}),
+    "compressed, spelled otherwise": (
+        quantized(
+            quant_method="compressed_tensors",
+            config_groups={"g": {"weights": {"num_bits": 8, "type": "float"}}},
+            kv_cache_scheme={"num_bits": 8},
+        ),
+        {"method": "compressed-tensors", "kv_cache_scheme": "fp8"},
+    ),
         {"method": "compressed-tensors", "kv_cache_scheme": "fp8"},
     ),
     "bitsandbytes": (
@@ -147,6 +153,35 @@ def test_methods_are_recognised(name: str) -> None:
 def test_unquantized_is_none() -> None:
     assert read({}) is None
     assert read({"text_config": {}}) is None
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"producer": {"name": "modelopt"}, "quant_algo": "FP8"},
+        {"config_groups": {"g": {"weights": {"num_bits": 8, "type": "float"}}}},
+    ],
+    ids=["a producer alone", "groups alone"],
+)
+def test_without_a_method_vllm_takes_it_for_unquantized(stated: dict[str, Any]) -> None:
+    assert read({"quantization_config": stated}) is None
+
+
+def test_experts_of_deepseek_v4_have_a_format_of_their_own() -> None:
+    stated = {"quant_method": "fp8", "weight_block_size": [128, 128]}
+    config = {"model_type": "deepseek_v4", "quantization_config": stated}
+    plain, nvidia, base = (
+        read(config),
+        read({**config, "quantization_config": {**stated, "moe_quant_algo": "NVFP4"}}),
+        read({**config, "expert_dtype": "fp8"}),
+    )
+    assert plain is not None
+    assert nvidia is not None
+    assert base is not None
+    assert [found.method for found in (plain, nvidia, base)] == ["deepseek_v4_fp8"] * 3
+    assert [found.scale_bytes for found in (plain, nvidia, base)] == [1, 1, 4]
+    assert [scheme.group_size for found in (plain, nvidia) for _, scheme in found.overrides] == [32, 16]
+    assert base.overrides == ()
 
 
 def test_files_beside_config_are_read() -> None:
@@ -185,7 +220,6 @@ def test_a_nested_description_is_read() -> None:
             "block_structure is a list",
         ),
         ({"quant_method": "modelopt"}, "quant_algo is missing"),
-        ({"bits": 4}, "quant_method is missing"),
         ({"quant_method": 4}, "quant_method is 4"),
     ],
 )

@@ -105,11 +105,14 @@ def chunked(layers: range) -> AttentionGroup:
     return AttentionGroup(AttentionKind.CHUNKED_LOCAL, tuple(layers), 32, 8, 128, 128, attention_chunk_size=8192)
 
 
-def test_chunks_are_kept_whole_beside_full_attention() -> None:
+def test_chunks_were_kept_whole_beside_full_attention_before_0_32() -> None:
     full = replace(LLAMA.attention[0], layers=tuple(range(24, 32)))
     facts = replace(LLAMA, attention=(chunked(range(24)), full))
     config = engine_config(facts)
-    assert stage_caches(facts, config, H100, V32) == stage_caches(LLAMA, config, H100, V32)
+    assert stage_caches(facts, config, H100, V19) == stage_caches(LLAMA, config, H100, V19)
+    now = stage_caches(facts, config, H100, V32)[0]
+    # Groups of 8 layers: 3 keep a chunk and two batches, one keeps everything.
+    assert now.blocks_per_request == 3 * (8192 + 2 * config.max_num_batched_tokens) // 16 + 131072 // 16
 
 
 def test_chunks_alone_keep_a_chunk_and_what_is_in_flight() -> None:
