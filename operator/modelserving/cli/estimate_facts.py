@@ -73,7 +73,7 @@ def _read(path: Path) -> Any:
             return _unknown(f"{path} is larger than {_LARGEST_CONFIG_BYTES // 2**20} MiB and no config.json")
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        return _unknown(f"{path}: {error.strerror or error}")
+        return _unknown(f"config.json at {path} cannot be read: {error.strerror or error}")
     except (ValueError, RecursionError) as error:
         return _unknown(f"{path} is no valid JSON ({type(error).__name__})")
 

@@ -54,6 +54,8 @@ def _scheme(algorithm: str, ignored: tuple[str, ...] = (), kv_cache: str | None 
         group_size=group,
         block_shape=block,
         dynamic_activations=dynamic,
+        # The output head is quantized like any layer, unless it is excluded.
+        lm_head=True,
         ignored=ignored,
         kv_cache_scheme=kv_cache,
         known=known,
@@ -81,6 +83,7 @@ def _mixed(fields: Fields, ignored: tuple[str, ...], kv_cache: str | None) -> Qu
         strategy="group",
         group_size=_NV_GROUP if bits == 4 else None,
         dynamic_activations=True,
+        lm_head=True,
         ignored=ignored,
         kv_cache_scheme=kv_cache,
         known=all(scheme.known for _, scheme in overrides),

@@ -27,7 +27,7 @@ _AWQ_ALIASES = ("awq", "awq_marlin", "auto_awq")
 
 
 def read_quantization(metadata: ModelMetadata) -> Quantization | None:
-    """Read how the checkpoint is quantized; None if it is not.
+    """Read how the checkpoint is quantized; None if it is not, or vLLM cannot tell.
 
     Raises:
         InvalidFieldError: a field does not hold what it must.
@@ -35,7 +35,7 @@ def read_quantization(metadata: ModelMetadata) -> Quantization | None:
     config = Fields(metadata.config)
     fields = config.part("quantization_config") or config.part("compression_config")
     if fields is not None:
-        method = fields.text("quant_method").lower() or _method_by_producer(fields)
+        fields, method = _method(fields)
         if method == "fp8" and config.text("model_type") == DEEPSEEK_V4:
             return read_deepseek_v4(config, fields, _fp8(fields))
         return _read(method, fields) if method else None
@@ -58,16 +58,20 @@ def read_quantization(metadata: ModelMetadata) -> Quantization | None:
 def names_no_method(config: Fields) -> bool:
     """Whether config.json describes a quantization that vLLM does not see, since it has no `quant_method`."""
     fields = config.part("quantization_config")
-    return fields is not None and not fields.text("quant_method") and not _method_by_producer(fields)
+    return fields is not None and not _method(fields)[1]
 
 
-def _method_by_producer(fields: Fields) -> str:
-    """What vLLM takes a configuration without `quant_method` for: ModelOpt's older form, or nothing at all.
+def _method(fields: Fields) -> tuple[Fields, str]:
+    """Where the description stands, and its method; none where vLLM takes the checkpoint for unquantized.
 
-    Source: vLLM 0.32 transformers_utils/model_arch_config_convertor.py, `_normalize_quantization_config`.
+    ModelOpt may state its algorithm in a part of its own; without that and without `quant_method` vLLM finds no method
+    (transformers_utils/model_arch_config_convertor.py, _normalize_quantization_config).
     """
-    older = fields.part("quantization")
-    return "modelopt" if older is not None and older.has("quant_algo") else ""
+    stated = fields.text("quant_method").lower().replace("compressed_tensors", "compressed-tensors")
+    if stated:
+        return fields, stated
+    inner = fields.part("quantization")
+    return (inner, "modelopt") if inner is not None and inner.has("quant_algo") else (fields, "")
 
 
 def _read(method: str, fields: Fields) -> Quantization:

@@ -2,7 +2,7 @@
 
     full attention, MLA  ceil(max_model_len / block_size) pages a request
     sliding window       ceil(min(window - 1 + in flight, max_model_len) / block_size) + 1
-    chunked local        as full: the hybrid manager is off for such models
+    chunked local        ceil(min(chunk + in flight, max_model_len) / block_size); before 0.32 as full
     recurrent state      1 page, with prefix caching 2 and a checkpoint for Mamba-2
     cross-attention      ceil(tokens of the encoder's batch / block_size)
     encoder-only, shared none

@@ -145,6 +145,35 @@ def test_unquantized_is_none() -> None:
     assert read({"text_config": {}}) is None
 
 
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"producer": {"name": "modelopt"}, "quant_algo": "FP8"},
+        {"config_groups": {"g": {"weights": {"num_bits": 8, "type": "float"}}}},
+    ],
+    ids=["a producer alone", "groups alone"],
+)
+def test_without_a_method_vllm_takes_it_for_unquantized(stated: dict[str, Any]) -> None:
+    assert read({"quantization_config": stated}) is None
+
+
+def test_experts_of_deepseek_v4_have_a_format_of_their_own() -> None:
+    stated = {"quant_method": "fp8", "weight_block_size": [128, 128]}
+    config = {"model_type": "deepseek_v4", "quantization_config": stated}
+    plain, nvidia, base = (
+        read(config),
+        read({**config, "quantization_config": {**stated, "moe_quant_algo": "NVFP4"}}),
+        read({**config, "expert_dtype": "fp8"}),
+    )
+    assert plain is not None
+    assert nvidia is not None
+    assert base is not None
+    assert [found.method for found in (plain, nvidia, base)] == ["deepseek_v4_fp8"] * 3
+    assert [found.scale_bytes for found in (plain, nvidia, base)] == [1, 1, 4]
+    assert [scheme.group_size for found in (plain, nvidia) for _, scheme in found.overrides] == [32, 16]
+    assert base.overrides == ()
+
+
 def test_files_beside_config_are_read() -> None:
     inner = {"quantization": {"quant_algo": "FP8", "exclude_modules": ["lm_head"], "kv_cache_quant_algo": "FP8"}}
     modelopt = read({}, {"hf_quant_config.json": inner})
