@@ -11,27 +11,26 @@ from enum import StrEnum
 from modelserving.api.modelserving import Precision
 from modelserving.engine.quantization import method_of
 from modelserving.engine.versions import EngineVersion
-from modelserving.models.facts import FactsRefusal, ModelFacts, Quantization
+from modelserving.models.facts import FactsRefusal, ModelFacts
 from modelserving.models.metadata import CheckpointRef, MetadataFailure
 from modelserving.planning import comparison_costs as costs
 from modelserving.planning import comparison_published as layouts
 from modelserving.planning.comparison_costs import Cost
+from modelserving.planning.comparison_formats import (
+    EIGHT_ONLINE,
+    EIGHT_PUBLISHED,
+    FOUR_ONLINE,
+    FOUR_PUBLISHED,
+    Group,
+    Online,
+    Published,
+)
 from modelserving.planning.request import PlanRequest
 
 # A batch of the row "fewer batched tokens": half of the least that vLLM chooses for any GPU, and a quarter of its sequences
 # (engine.defaults: 2,048 and 256).
 SMALL_BATCH_TOKENS = 1024
 SMALL_BATCH_SEQUENCES = 64
-
-
-class Group(StrEnum):
-    """Headings of the table."""
-
-    SIXTEEN = "16 bits a weight"
-    EIGHT = "8 bits a weight"
-    FOUR = "4 bits a weight"
-    SAME = "The same weights"
-    ABSENT = "What vLLM does not have"
 
 
 class Search(StrEnum):
@@ -85,51 +84,6 @@ class ComparedMethod:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Online:
-    """A method that quantizes while loading; `older` is its flag in versions that lack the first."""
-
-    key: str
-    label: str
-    group: Group
-    bits: int
-    flag: str
-    cost: Cost
-    older: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Published:
-    """A layout that checkpoints are published in."""
-
-    key: str
-    label: str
-    group: Group
-    precision: Precision
-    quantization: Quantization
-    cost: Cost
-
-
-_EIGHT_ONLINE = (
-    _Online("fp8WhileLoading", "fp8, while loading", Group.EIGHT, 8, "fp8_per_tensor", costs.FP8_WHILE_LOADING, "fp8"),
-    _Online("mxfp8WhileLoading", "mxfp8, while loading", Group.EIGHT, 8, "mxfp8", costs.MXFP8),
-    _Online(
-        *("int8WhileLoading", "int8, while loading", Group.EIGHT, 8, "int8_per_channel_weight_only"), costs.INT8_EXPERTS
-    ),
-)
-_EIGHT_PUBLISHED = (
-    _Published("fp8Published", "fp8, published", Group.EIGHT, Precision.FP8, layouts.FP8, costs.FP8_PUBLISHED),
-    _Published("int8W8A8", "int8 W8A8, published", Group.EIGHT, Precision.INT8, layouts.W8A8, costs.W8A8),
-    _Published("int8Gptq", "int8 GPTQ, published", Group.EIGHT, Precision.INT8, layouts.GPTQ_INT8, costs.GPTQ_INT8),
-)
-_FOUR_ONLINE = (
-    _Online("mxfp4WhileLoading", "mxfp4, while loading", Group.FOUR, 4, "mxfp4", costs.MXFP4),
-    _Online("nvfp4WhileLoading", "nvfp4, while loading", Group.FOUR, 4, "nvfp4_per_token", costs.NVFP4),
-)
-_FOUR_PUBLISHED = (
-    _Published("int4Awq", "int4 AWQ, published", Group.FOUR, Precision.INT4, layouts.AWQ_INT4, costs.INT4),
-    _Published("int4Gptq", "int4 GPTQ, published", Group.FOUR, Precision.INT4, layouts.GPTQ_INT4, costs.INT4),
-)
 # Costs of a checkpoint that the user names, by the precision it is stored in.
 _VARIANT_COSTS = {
     Precision.FP8: costs.FP8_PUBLISHED,
@@ -167,10 +121,10 @@ def compared_methods(
     variants = _variants(request, known, stored)
     taken = {checkpoint.precision for checkpoint in request.checkpoints[1:]}
     found = [stored, _cast(stored), *variants]
-    found += [_online(stored, method, version) for method in (*_EIGHT_ONLINE, *_FOUR_ONLINE)]
+    found += [_online(stored, method, version) for method in (*EIGHT_ONLINE, *FOUR_ONLINE)]
     found += [
         _published(stored, method)
-        for method in (*_EIGHT_PUBLISHED, *_FOUR_PUBLISHED)
+        for method in (*EIGHT_PUBLISHED, *FOUR_PUBLISHED)
         if method.precision not in taken and method.precision != facts.stored_precision
     ]
     found.append(_bitsandbytes(stored, version))
@@ -193,7 +147,7 @@ def _cast(stored: ComparedMethod) -> ComparedMethod:
     )
 
 
-def _online(stored: ComparedMethod, method: _Online, version: EngineVersion) -> ComparedMethod:
+def _online(stored: ComparedMethod, method: Online, version: EngineVersion) -> ComparedMethod:
     flag = method.flag if method.flag in version.online_methods or not method.older else method.older
     found = replace(
         stored,
@@ -215,7 +169,7 @@ def _online(stored: ComparedMethod, method: _Online, version: EngineVersion) -> 
     return found
 
 
-def _published(stored: ComparedMethod, method: _Published) -> ComparedMethod:
+def _published(stored: ComparedMethod, method: Published) -> ComparedMethod:
     facts, note = layouts.published(stored.facts, method.quantization)
     return replace(
         stored,

@@ -67,11 +67,11 @@ def _largest_size(trial: Trial, most: int, stages: int) -> int:
 
 
 def _least_gpus(trial: Trial) -> int:
-    """GPUs that the weights alone would fill."""
+    """GPUs that weights and KV cache alone would fill, cut without any loss."""
     if isinstance(trial.config, EngineRefusal):
         return 1
     memory = trial.size(trial.config)
-    return max(1, memory.tightest_rank.weights.value // memory.budget_bytes)
+    return max(1, (memory.tightest_rank.weights.value + memory.kv_cache.requested_bytes) // memory.budget_bytes)
 
 
 def _first_that_fits(trial: Trial, cuts: Iterable[tuple[int, int]]) -> Layout | Obstacle:
