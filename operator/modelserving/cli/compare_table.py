@@ -22,15 +22,17 @@ from modelserving.cli.compare_figures import (
 )
 from modelserving.cli.compare_grouping import costs, remarks
 from modelserving.cli.table import short
+from modelserving.cluster.capacity import NodeShape
 from modelserving.planning.comparison import Answer, Comparison, Row
 from modelserving.planning.plan import Rejection
 from modelserving.units import GIB
 
 _INDENT = 2
 _GAP = 2
-# Columns of the first table before the kinds of node, and of one kind of node; where not all fit, they get a table of their own.
-_WEIGHTS_WIDTH = 56
-_SHAPE_WIDTH = 9
+# Columns of the first table before the kinds of node; where those do not fit beside them, they get a table of their own.
+_WEIGHTS_WIDTH = 58
+# Columns of one kind of node at least: `14 × 1`.
+_SHAPE_WIDTH = 6
 _LABEL = 24
 _BAR = 14
 # A terminal narrower than this has no room for bars beside the figures.
@@ -61,7 +63,7 @@ def comparison_table(entry: Compared, width: int) -> RenderableType:
 def _overview(comparison: Comparison, width: int) -> list[RenderableType]:
     """What every method weighs, and the GPUs it takes on each kind of node: side by side where there is room."""
     rows = [row for row in comparison.rows if not row.method.absent]
-    beside = width >= _WEIGHTS_WIDTH + _SHAPE_WIDTH * len(comparison.shapes)
+    beside = width >= _WEIGHTS_WIDTH + sum(_GAP + _shape_width(shape) for shape in comparison.shapes)
     legend = Padding(Text(LAYOUT_LEGEND, style="dim"), (0, 0, 0, _INDENT))
     if beside:
         return [_weights(comparison, rows, with_gpus=True), legend]
@@ -69,7 +71,10 @@ def _overview(comparison: Comparison, width: int) -> list[RenderableType]:
 
 
 def _weights(comparison: Comparison, rows: Sequence[Row], with_gpus: bool) -> Table:
-    table = _grid("what it weighs", ["bytes a parameter", "GB", "rule of thumb", "GiB"])
+    table = _grid("what it weighs", [])
+    # Headings of several words go below each other.
+    for column, columns in (("bytes a parameter", 9), ("GB", 6), ("rule of thumb", 7), ("GiB", 6)):
+        table.add_column(Text(column, style="dim"), justify="right", width=columns)
     if with_gpus:
         _shape_columns(table, comparison)
     heading = ""
@@ -98,9 +103,17 @@ def _gpus(comparison: Comparison, rows: Sequence[Row]) -> Table:
 
 def _shape_columns(table: Table, comparison: Comparison) -> None:
     for shape in comparison.shapes:
-        # Broken at its dashes, a product's name goes into a narrow column.
-        name = short(shape.gpu.product).replace("-", " ")
-        table.add_column(Text(name, style="dim"), justify="right", min_width=5)
+        name = " ".join(_words(shape))
+        table.add_column(Text(name, style="dim"), justify="right", width=_shape_width(shape))
+
+
+def _words(shape: NodeShape) -> list[str]:
+    """Words of a product's name: broken at its dashes, it goes into a narrow column."""
+    return short(shape.gpu.product).split("-")
+
+
+def _shape_width(shape: NodeShape) -> int:
+    return max(_SHAPE_WIDTH, *(len(word) for word in _words(shape)))
 
 
 def _layouts(row: Row) -> list[Text]:
@@ -130,13 +143,13 @@ def _budget(answer: Answer) -> RenderableType:
 
 
 def _answers(comparison: Comparison, found: Iterable[tuple[Row, Answer]], width: int) -> Table:
-    columns = ["GPUs", "weights", "KV cache", "total"]
+    columns = ["GPUs", "weights", "cache", "total"]
     table = _grid("", columns)
     bar_width = _BAR if width >= _WIDE else 0
     if bar_width:
         table.add_column("", no_wrap=True, width=bar_width)
     for column in ("context up to", "at once"):
-        table.add_column(Text(column, style="dim"), justify="right")
+        table.add_column(Text(column, style="dim"), justify="right", no_wrap=True)
     for row, answer in found:
         if answer.layout is None:
             continue
@@ -150,10 +163,10 @@ def _answers(comparison: Comparison, found: Iterable[tuple[Row, Answer]], width:
 
 def _grid(first: str, columns: Iterable[str]) -> Table:
     table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
-    # Longer names, of checkpoints that the user names, are folded.
-    table.add_column(Text(" " * _INDENT + first, style="dim"), overflow="fold", min_width=_LABEL, max_width=_LABEL)
+    # Longer names, of checkpoints that the user names, are folded; so are all where a line would be too long.
+    table.add_column(Text(" " * _INDENT + first, style="dim"), overflow="fold", max_width=_LABEL)
     for column in columns:
-        table.add_column(Text(column, style="dim"), justify="right")
+        table.add_column(Text(column, style="dim"), justify="right", no_wrap=True)
     return table
 
 

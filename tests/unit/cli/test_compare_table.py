@@ -29,6 +29,12 @@ def test_lines_are_no_longer_than_the_terminal(width: int) -> None:
     assert max(len(line) for line in drawn(entry(compared(LLAVA)), width).splitlines()) <= width
 
 
+@pytest.mark.parametrize(("width", "wider"), [(80, 89), (96, 99), (100, 140)])
+def test_nothing_is_cut_off(width: int, wider: int) -> None:
+    narrow, wide = (" ".join(drawn(entry(compared(LLAVA)), size).split()) for size in (width, wider))
+    assert sorted(narrow.split(" ")) == sorted(wide.split(" "))
+
+
 def test_true_figures_stand_beside_the_rule_of_thumb() -> None:
     lines = [" ".join(line.split()) for line in drawn(entry(compared(LLAVA))).splitlines()]
     assert "fp16 2.000 146.4 144.0 136.3" in lines
