@@ -12,7 +12,6 @@ from rich.text import Text
 from modelserving.api.modelserving import API_VERSION, KIND
 from modelserving.cli.compare_case import Compared, compare_resource, refs_of
 from modelserving.cli.compare_markdown import comparison_markdown
-from modelserving.cli.compare_page import comparison_page
 from modelserving.cli.compare_report import comparison_report
 from modelserving.cli.compare_table import comparison_table
 from modelserving.cli.documents import Document, read_documents
@@ -136,6 +135,9 @@ def _publish(compared: list[Compared], inventory: Inventory, output: str, output
     elif output == "markdown":
         content = comparison_markdown(compared)
     elif output == "html":
+        # The template engine takes longer to load than other commands take in all.
+        from modelserving.cli.compare_page import comparison_page
+
         content = comparison_page(compared, inventory)
     else:
         content = write(comparison_report(compared, inventory), output)
