@@ -88,6 +88,11 @@ def format_gib(num_bytes: int, digits: int = 1) -> str:
     return f"{num_bytes / GIB:,.{digits}f} GiB"
 
 
+def format_shortfall(num_bytes: int) -> str:
+    """Write what is missing for a person: in GiB, and in whole MiB rounded up where tenths of a GiB would read 0.0."""
+    return format_gib(num_bytes) if num_bytes >= GIB // 10 else f"{ceil_div(num_bytes, MIB)} MiB"
+
+
 def ceil_div(dividend: int, divisor: int) -> int:
     """Divide rounding up."""
     return -(-dividend // divisor)

@@ -12,6 +12,7 @@ from modelserving.units import (
     QuantityError,
     ceil_div,
     format_gib,
+    format_shortfall,
     memory_quantity,
     parse_millis,
     parse_quantity,
@@ -62,3 +63,10 @@ def test_a_written_quantity_holds_the_bytes_and_wastes_less_than_a_mebibyte(num_
 def test_gib_is_two_to_the_thirty() -> None:
     assert format_gib(144 * 10**9) == "134.1 GiB"
     assert format_gib(1024 * GIB, 0) == "1,024 GiB"
+
+
+def test_a_small_shortfall_never_reads_zero() -> None:
+    assert format_shortfall(15 * GIB) == "15.0 GiB"
+    assert format_shortfall(GIB // 10) == "0.1 GiB"
+    assert format_shortfall(50 * MIB + 1) == "51 MiB"
+    assert format_shortfall(1) == "1 MiB"

@@ -4,7 +4,7 @@ from typing import Any
 
 from modelserving.cli.estimate_case import Estimated, Refused
 from modelserving.sizing.budget import MemoryEstimate, RankMemory, Term
-from modelserving.units import format_gib
+from modelserving.units import format_gib, format_shortfall
 
 
 def answer(case_id: Any, result: Estimated | Refused) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def message(memory: MemoryEstimate) -> str:
             f"{format_gib(memory.budget_bytes)} to spend."
         )
     return (
-        f"Does not fit for certain: short by {format_gib(memory.shortfall_bytes)} on each GPU at the upper end of the bands; "
+        f"Does not fit for certain: short by {format_shortfall(memory.shortfall_bytes)} on each GPU at the upper end of the bands; "
         f"{format_gib(rank.kv_cache_available)} are left for the KV cache at the best estimate, which needs "
         f"{format_gib(needed)}."
     )

@@ -11,6 +11,7 @@ import click
 
 from modelserving import __version__
 from modelserving.cli.catalogue import catalogue_group
+from modelserving.cli.compare import compare_command
 from modelserving.cli.estimate import estimate_command
 from modelserving.cli.exits import EXIT_CODES, Exit
 from modelserving.cli.operator_command import operator_command
@@ -33,7 +34,7 @@ def crd_command() -> None:
     click.echo(crd_yaml(), nl=False)
 
 
-for command in (operator_command, plan_command, render_command, estimate_command, catalogue_group):
+for command in (operator_command, plan_command, render_command, estimate_command, compare_command, catalogue_group):
     commands.add_command(command)
 
 

@@ -14,6 +14,7 @@ from modelserving.planning.context import longest_context
 from modelserving.planning.degrees import NOTHING, Degrees, context_length, offload_bytes, smaller
 from modelserving.planning.plan import Rejected
 from modelserving.planning.request import PlanRequest
+from modelserving.planning.shortage import too_large
 from modelserving.sizing.budget import MemoryEstimate
 from modelserving.sizing.memory import estimate
 from modelserving.units import ceil_div, format_gib
@@ -66,7 +67,8 @@ def evaluate(
         return _rejected(candidate, refused.reason, refused.message)
     memory = estimate(facts, config, gpu, version, request.concurrency)
     if not memory.fits:
-        message = _too_large(config, memory, longest_context(facts, config, gpu, version, request.concurrency, memory))
+        length = longest_context(facts, config, gpu, version, request.concurrency, memory)
+        message = too_large(config, memory) + (f"; would fit with contextLength ≤ {length:,}" if length else "")
         return _rejected(candidate, Reason.NOTHING_FITS, message, memory.shortfall_bytes)
     needed = host_memory_per_node(candidate, memory)
     if needed > candidate.shape.host_memory_bytes:
@@ -119,22 +121,3 @@ def _served_precision(candidate: Candidate, config: EngineConfig) -> str:
 
 def _rejected(candidate: Candidate, reason: str, message: str, shortfall_bytes: int = 0) -> Rejected:
     return Rejected(candidate.label, str(reason), message, candidate.gpus, candidate.shape.gpu.product, shortfall_bytes)
-
-
-def _too_large(config: EngineConfig, memory: MemoryEstimate, fitting_length: int) -> str:
-    rank, budget = memory.tightest_rank, format_gib(memory.budget_bytes)
-    if rank.weights.value > memory.budget_bytes:
-        return f"{format_gib(rank.weights.value)} of weights on each GPU, {budget} to spend"
-    # Said with its band, since the band is what decides: a sum that fits only at the best estimate may run out of memory.
-    upper = memory.budget_bytes - rank.kv_cache_available_low
-    if rank.kv_cache_available_low <= 0:
-        return (
-            f"{format_gib(rank.weights.value)} of weights leave no room for the KV cache on each GPU: "
-            f"{format_gib(rank.without_kv_cache)} without it, which may reach {format_gib(upper)}; {budget} to spend"
-        )
-    kv_cache = max(memory.kv_cache.requested_bytes, memory.kv_cache.min_bytes_to_start)
-    text = (
-        f"short by {format_gib(memory.shortfall_bytes)} on each GPU: {format_gib(kv_cache)} of KV cache beside "
-        f"{format_gib(rank.without_kv_cache)} of all else, which may reach {format_gib(upper)}; {budget} to spend"
-    )
-    return f"{text}; would fit with contextLength ≤ {fitting_length:,}" if fitting_length else text
