@@ -14,6 +14,8 @@ LOCAL := PYTHONPATH=deploy/local $(BIN)/python
 # Packages without I/O: they are held to 95 % of lines and branches.
 PURE := units errors models engine sizing cluster planning api render
 PURE_FILES := $(shell printf '*/modelserving/%s/*,' $(filter-out units errors,$(PURE)))*/modelserving/units.py,*/modelserving/errors.py
+# Thousands of clusters planned twice: counting their lines would take longer than planning them.
+OPTIMALITY := tests/unit/planning/test_optimality.py
 
 # FUZZ: options of fuzz (`make fuzz FUZZ="--inputs 1000000 --atheris"`).
 # NODES: node sets of demo and cluster (`make demo NODES="h100 h200"`); DEMO and BENCH: further options (`make bench BENCH=--quick`).
@@ -54,8 +56,9 @@ format: $(STAMP) ## put the sources into shape
 	$(BIN)/ruff check --fix
 
 unit: $(STAMP) ## tests that need no cluster, and the coverage of the pure packages
-	$(BIN)/coverage run -m pytest tests --ignore=tests/cluster
+	$(PYTEST) -n auto --dist worksteal --cov --cov-report= tests --ignore=tests/cluster --ignore=$(OPTIMALITY)
 	$(BIN)/coverage report --include='$(PURE_FILES)' --fail-under=95
+	$(PYTEST) -n auto --dist worksteal $(OPTIMALITY)
 
 cluster-tests: $(STAMP) ## the operator against a real API server
 	$(PYTEST) tests/cluster

@@ -12,7 +12,7 @@ from installation import Installation
 from localcluster import LocalCluster, node_set, wait_for
 
 # The garbage collector looks for new kinds every 30 s; until then it deletes nothing that a new kind leaves behind.
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 H100 = "NVIDIA-H100-80GB-HBM3"
 
 

@@ -10,7 +10,7 @@ from cluster.operator_process import OperatorProcess, Servings, object_writes
 from installation import Installation
 from localcluster import LocalCluster, wait_for
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 WRITES = "POST|PUT|PATCH|DELETE"
 # How the API server ends a watch whose place in history is gone.
 GONE = '{"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}}\n'

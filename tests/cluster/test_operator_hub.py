@@ -15,7 +15,7 @@ from hub.loopback_hub import Answer, LoopbackHub, always, refusal, running_hub
 from installation import Installation
 from localcluster import LocalCluster, wait_for
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 MODEL, OTHER = "org/tiny", "org/other"
 DESCRIPTION = f"{MODEL}/revision/main"
 CONFIG_JSON = "config.json"

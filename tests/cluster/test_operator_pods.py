@@ -47,7 +47,7 @@ def fail(servings: Servings, name: str, container: dict[str, Any]) -> None:
         servings.cluster.request("PATCH", f"{pods}/{pod['metadata']['name']}/status", {"status": status}, MERGE)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_a_pod_that_the_scheduler_cannot_place_is_told_in_its_words(servings: Servings) -> None:
     servings.create("claimless", cache={"persistentVolumeClaim": {"claimName": "nowhere"}})
     said = servings.wait("claimless", "Degraded", "PodUnschedulable", timeout=90)

@@ -8,7 +8,7 @@ from cluster.operator_process import OperatorProcess, Servings, object_writes, q
 from installation import Installation
 from localcluster import LocalCluster, wait_for
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/modelserving-system/leases/modelserving-operator"
 
 
