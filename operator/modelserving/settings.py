@@ -157,6 +157,13 @@ class Settings(BaseModel):
     lease_seconds: Annotated[int, Field(ge=2, description="How long a leader that fell silent stays leader.")] = 15
     workers: Annotated[int, Field(ge=1, le=64, description="Resources reconciled at the same time.")] = 8
     resync_seconds: Annotated[float, Field(gt=0, description="Pause between full LISTs that drop ghosts.")] = 600.0
+    replan_after_seconds: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="How long pods find no node before replan: WhenUnschedulable makes a new plan; afterwards the pause between looks.",
+        ),
+    ] = 300.0
     status_settle_seconds: Annotated[
         float,
         Field(

@@ -176,7 +176,7 @@ def test_a_change_of_the_spec_is_one_rollout(servings: Servings) -> None:
 
 
 def test_scaling_makes_no_new_plan_and_no_rollout(servings: Servings, kubectl: Callable[..., str]) -> None:
-    servings.create("scaled")
+    servings.create("scaled", gpu={"products": [H100]})
     plan = servings.wait_ready("scaled")["status"]["plan"]
     kubectl("scale", "modelservings.modelserving.dev/scaled", "--replicas=3")
     wait_for(lambda: servings.get("scaled")["status"]["ready"] == "3/3", 20, "three ready pods")

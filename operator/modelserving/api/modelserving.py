@@ -248,7 +248,10 @@ class ModelServingSpec(ApiModel):
         Replan,
         Field(
             strict=False,
-            description="When a new plan may replace the one in force although the spec did not change.",
+            description="When a new plan may replace the one in force although the spec did not change. Never: it stays. "
+            "WhenUnschedulable: when pods have found no node for as long as the operator's setting replanAfterSeconds says. Always: "
+            "whenever the cluster allows a plan that is preferred, or pods find no node. Either way only by a plan whose replicas can "
+            "all start at once, in a rollout that replaces the pods that run.",
         ),
     ] = Replan.NEVER
     plan_only: Annotated[bool, Field(description="Plan and explain, but run nothing; what runs is stopped.")] = False

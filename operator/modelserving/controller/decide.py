@@ -1,7 +1,7 @@
 """What shall run: the plan in force while it answers what is asked, a new one otherwise, or why there is none.
 
 spec wrong ─▶ Rejection        field not supported ─▶ Rejection        argument refused ─▶ Rejection
-plan in force made from the same request ─▶ that plan (facts are not needed, nobody is asked)
+plan in force made from the same request ─▶ that plan (facts are not needed, nobody is asked), unless `replan` lets a new one replace it
 facts still being read ─▶ Undecided
 otherwise ─▶ what the planner says
 """
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from modelserving.api.choices import Replan
 from modelserving.api.modelserving import ModelServing
 from modelserving.api.problems import parse_serving
 from modelserving.api.reasons import Reason
@@ -26,6 +27,7 @@ from modelserving.planning.placing import refreshed
 from modelserving.planning.plan import Plan, Rejection
 from modelserving.planning.planner import plan
 from modelserving.planning.record import from_json
+from modelserving.planning.replanning import due, replaces
 from modelserving.planning.request import PlanRequest, request_from
 from modelserving.planning.supported import unsupported
 from modelserving.settings import Settings
@@ -43,6 +45,7 @@ class Decision:
         on_nodes: whether other nodes could change the outcome.
         retry_seconds: when to look again; None where only a change of the resource or the cluster can help.
         kept: the resource as the workload was made from it, where its spec as it is now leads to no plan: what runs is kept by it.
+        note: sentence on what `replan` makes of pods that find no node; empty where there is nothing to say.
     """
 
     outcome: Plan | Rejection
@@ -52,6 +55,7 @@ class Decision:
     on_nodes: bool = False
     retry_seconds: float | None = None
     kept: ModelServing | None = None
+    note: str = ""
 
     @property
     def runs(self) -> tuple[ModelServing, Plan] | None:
@@ -78,6 +82,19 @@ class Undecided:
     in_force: Plan | None
 
 
+@dataclass(frozen=True, slots=True)
+class Unscheduled:
+    """Pods of a workload that found no node.
+
+    Attributes:
+        since: when the first of them began to wait, RFC 3339; empty where each has a node.
+        seconds: for how long; None where each has a node.
+    """
+
+    since: str = ""
+    seconds: float | None = None
+
+
 class Decider:
     """Decides.
 
@@ -94,16 +111,19 @@ class Decider:
         self._picture = picture
         self._telemetry = telemetry
 
-    def decide(self, key: str, manifest: Mapping[str, Any], kept: Kept) -> Decision | Undecided:
+    def decide(
+        self, key: str, manifest: Mapping[str, Any], kept: Kept, unscheduled: Unscheduled
+    ) -> Decision | Undecided:
         """Decide on one resource.
 
         Args:
             key: `namespace/name`.
             manifest: the resource.
             kept: the plan in force, and the spec that it answered, as the workload carries them.
+            unscheduled: for how long its pods have found no node.
         """
         in_force = from_json(kept.plan) if kept.plan else None
-        decision = self._decide(key, manifest, in_force)
+        decision = self._decide(key, manifest, in_force, unscheduled)
         if isinstance(decision, Decision) and isinstance(decision.outcome, Rejection) and in_force is not None:
             return replace(decision, kept=self._kept(manifest, kept.spec, in_force))
         return decision
@@ -122,7 +142,9 @@ class Decider:
                 return serving if same else None
         return None
 
-    def _decide(self, key: str, manifest: Mapping[str, Any], in_force: Plan | None) -> Decision | Undecided:
+    def _decide(
+        self, key: str, manifest: Mapping[str, Any], in_force: Plan | None, unscheduled: Unscheduled
+    ) -> Decision | Undecided:
         serving = parse_serving(manifest)
         if not isinstance(serving, ModelServing):
             message = "The resource is not valid: " + "; ".join(map(str, serving)) + "."
@@ -132,8 +154,29 @@ class Decider:
             return Decision(refused, serving, in_force)
         request = self._request(serving)
         if in_force is not None and in_force.request_digest == request.digest() and not serving.spec.plan_only:
-            return Decision(in_force, serving, in_force)
+            return self._replanned(key, serving, request, in_force, unscheduled)
         return self._plan(key, serving, request, in_force)
+
+    def _replanned(
+        self, key: str, serving: ModelServing, request: PlanRequest, in_force: Plan, unscheduled: Unscheduled
+    ) -> Decision:
+        """The plan in force, or the one that replaces it."""
+        policy, patience = serving.spec.replan, self._settings.replan_after_seconds
+        found = due(policy, unscheduled.seconds, patience)
+        stays = Decision(
+            in_force, serving, in_force, on_nodes=policy is Replan.ALWAYS, retry_seconds=found.wait_seconds
+        )
+        if not found.now:
+            at = f"spec.replan: a new plan is looked for {patience:g} s after {unscheduled.since}."
+            note = (
+                at if found.wait_seconds is not None else "spec.replan: WhenUnschedulable would look for another plan."
+            )
+            return replace(stays, note=note)
+        new = self._plan(key, serving, request, in_force)
+        if isinstance(new, Decision) and replaces(new.outcome, in_force):
+            return new
+        none = "spec.replan: no other plan could start now; it is looked for again when nodes change."
+        return replace(stays, on_nodes=True, note=none if unscheduled.since else "")
 
     def place_anew(self, decision: Decision) -> Decision:
         """Place the plan in force by what is free now: it is about to be rolled out, and the cluster is no longer what it was."""

@@ -11,16 +11,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from modelserving.api.choices import Replan
 from modelserving.api.modelserving import ModelServing
 from modelserving.api.reasons import Reason
 from modelserving.controller.cache import Cache, Serving
 from modelserving.controller.children import Kept
-from modelserving.controller.decide import Decider, Decision, Undecided
+from modelserving.controller.decide import Decider, Decision, Undecided, Unscheduled
 from modelserving.controller.interest import Interests
 from modelserving.controller.picture import ClusterPicture
 from modelserving.controller.pods import pods_key
 from modelserving.controller.report import Findings, Reporter, wanted_replicas
-from modelserving.controller.troubles import Told, Troubles
+from modelserving.controller.troubles import Told, Troubles, seconds_since
 from modelserving.controller.workload import Ensured, Workload
 from modelserving.planning.plan import Plan, Rejection
 from modelserving.planning.record import from_json
@@ -30,6 +31,12 @@ from modelserving.render.workload import WorkloadObservation
 from modelserving.settings import Settings
 
 _Manifests = tuple[dict[str, Any], ...]
+# What brings another plan where the GPUs of the one in force are gone.
+_OTHER_PLAN = {
+    Replan.NEVER: "a change of the model, its precision, its context or its GPUs in spec makes a new one, and so would spec.replan: Always",
+    Replan.WHEN_UNSCHEDULABLE: "what runs keeps running, and a new plan is made when its pods find no node",
+    Replan.ALWAYS: "spec.replan lets a new one take its place, and none could start now",
+}
 
 
 class Reconciler:
@@ -85,7 +92,7 @@ class Reconciler:
 
     async def _look(self, serving: Serving) -> float | None:
         key, manifest = serving.key, serving.manifest()
-        decision = self._decider.decide(key, manifest, self._cache.kept(serving))
+        decision = self._decider.decide(key, manifest, self._cache.kept(serving), self._unscheduled(key))
         if isinstance(decision, Undecided):
             wait = self._settings.status_settle_seconds - decision.seconds
             if wait > 0:
@@ -184,6 +191,8 @@ class Reconciler:
         workload = self._running(serving)
         if isinstance(decision, Undecided):
             return Findings(None, workload, decision.in_force, reading=decision.reading)
+        if workload is not None and workload.problem and decision.note:
+            workload = replace(workload, problem=f"{workload.problem} {decision.note}")
         if workload is not None and workload.ready < workload.desired:
             # What a plan that has no pods yet waits for is told as it is now, whatever it was when the plan was made.
             decision = self._decider.place_anew(decision)
@@ -198,7 +207,7 @@ class Reconciler:
             decision.in_force if workload is not None else None,
             arguments if outcome is decision.outcome else (),
             cluster_problem=(ensured.contested if ensured is not None else "")
-            or self._cluster_problem(outcome, workload is not None),
+            or self._cluster_problem(decision, outcome, workload is not None),
             contested=ensured is not None and bool(ensured.contested),
             wrote=ensured is not None and ensured.wrote,
         )
@@ -212,18 +221,19 @@ class Reconciler:
             return child.workload
         return replace(child.workload, problem=f"{trouble.message}.", problem_reason=trouble.reason)
 
+    def _unscheduled(self, key: str) -> Unscheduled:
+        since = self._troubles.unscheduled_since(pods_key(key))
+        return Unscheduled(since, seconds_since(since, self._now())) if since else Unscheduled()
+
     def _told(self, serving: Serving) -> Told:
         """What keeps the resource's pods from answering."""
         return self._troubles.of(pods_key(serving.key), self._now())
 
-    def _cluster_problem(self, outcome: Plan | Rejection, runs: bool) -> str:
+    def _cluster_problem(self, decision: Decision, outcome: Plan | Rejection, runs: bool) -> str:
         if not runs or not isinstance(outcome, Plan) or outcome.placement.gpu_product in self._picture.products():
             return ""
-        product = outcome.placement.gpu_product
-        return (
-            f"The plan is for {product}, and no node has that any more; a change of the model, its precision, its context or its "
-            "GPUs in spec makes a new one."
-        )
+        policy = decision.serving.spec.replan if decision.serving is not None else Replan.NEVER
+        return f"The plan is for {outcome.placement.gpu_product}, and no node has that any more; {_OTHER_PLAN[policy]}."
 
     def _forget(self, key: str) -> None:
         self._interests.forget(key)

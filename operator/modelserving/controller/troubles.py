@@ -67,12 +67,17 @@ class Troubles:
         """
         at_once, waits = [], []
         for trouble in self._by_owner.get(owner, {}).values():
-            left = UNSCHEDULED_SECONDS - _seconds(trouble.since, now) if trouble.since else 0.0
+            left = UNSCHEDULED_SECONDS - seconds_since(trouble.since, now) if trouble.since else 0.0
             if left > 0:
                 waits.append(left)
             else:
                 at_once.append(trouble)
         return Told(min(at_once, default=None), min(waits, default=None))
+
+    def unscheduled_since(self, owner: str) -> str:
+        """Since when a pod of one ModelServing has found no node, RFC 3339; empty where each has one."""
+        found = self._by_owner.get(owner, {}).values()
+        return min((trouble.since for trouble in found if trouble.since), default="")
 
     def _drop(self, uid: str) -> str:
         owner = self._owners.pop(uid, "")
@@ -84,7 +89,8 @@ class Troubles:
         return owner
 
 
-def _seconds(since: str, now: str) -> float:
+def seconds_since(since: str, now: str) -> float:
+    """Seconds between two times of day, RFC 3339."""
     try:
         return (_read(now) - _read(since)).total_seconds()
     except ValueError:

@@ -1,6 +1,6 @@
 """Fields the API has and this version does not act on yet: refused by name, never ignored."""
 
-from modelserving.api.modelserving import ModelServingSpec, Replan
+from modelserving.api.modelserving import ModelServingSpec
 from modelserving.api.reasons import Reason
 from modelserving.planning.plan import Rejection
 
@@ -12,8 +12,6 @@ def unsupported(spec: ModelServingSpec, allow_host_path: bool) -> Rejection | No
         sentences.append("spec.model: models on a volume (pvc://…) are not read yet; use a Hub id")
     if any(variant.model.startswith("pvc://") for variant in spec.variants):
         sentences.append("spec.variants: models on a volume (pvc://…) are not read yet; use a Hub id")
-    if spec.replan is not Replan.NEVER:
-        sentences.append(f"spec.replan: {spec.replan} is not acted on yet; only Never is")
     if sentences:
         return Rejection(
             Reason.NOT_YET_SUPPORTED.value,

@@ -17,8 +17,6 @@ def spec(**fields: Any) -> ModelServingSpec:
     [
         ({"model": "pvc://claim/path"}, "spec.model"),
         ({"variants": [{"precision": "int4", "model": "pvc://claim"}]}, "spec.variants"),
-        ({"replan": "Always"}, "spec.replan: Always"),
-        ({"replan": "WhenUnschedulable"}, "spec.replan: WhenUnschedulable"),
     ],
 )
 def test_a_field_that_is_not_acted_on_is_refused_by_name(fields: dict[str, Any], names: str) -> None:
@@ -29,10 +27,11 @@ def test_a_field_that_is_not_acted_on_is_refused_by_name(fields: dict[str, Any],
 
 
 def test_all_such_fields_are_named_at_once() -> None:
-    refused = unsupported(spec(model="pvc://claim/path", replan="Always"), allow_host_path=True)
+    variants = [{"precision": "int4", "model": "pvc://claim"}]
+    refused = unsupported(spec(model="pvc://claim/path", variants=variants), allow_host_path=True)
     assert refused is not None
     assert "spec.model" in refused.message
-    assert "spec.replan" in refused.message
+    assert "spec.variants" in refused.message
 
 
 @pytest.mark.parametrize(
@@ -40,6 +39,8 @@ def test_all_such_fields_are_named_at_once() -> None:
     [
         {},
         {"replan": "Never"},
+        {"replan": "Always"},
+        {"replan": "WhenUnschedulable"},
         {"gpu": {"pipelineParallelSize": 2}},
         {"fallbacks": ["fp8", "cpuOffload"]},
         {"planOnly": True},
