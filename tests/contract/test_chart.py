@@ -34,6 +34,8 @@ EVERYWHERE = {
     "/services": READ | {"create", "patch", "delete"},
     "/nodes": {"list", "watch"},
     "/pods": {"list", "watch"},
+    "/resourcequotas": {"list", "watch"},
+    "resource.k8s.io/resourceslices": {"list", "watch"},
     "/events": {"create"},
     "/secrets": {"get"},
 }

@@ -1,14 +1,17 @@
 """Puts the parts of one operator together. What runs, and for how long, is `runtime`'s."""
 
+import logging
 import time
 from datetime import UTC, datetime
 from typing import Any
 
 from modelserving.app.metrics import Metrics
+from modelserving.cluster.declared import declared_shape
+from modelserving.cluster.quotas import Quota, quota_of
 from modelserving.controller.cache import Cache
 from modelserving.controller.children import Child, child_of
 from modelserving.controller.decide import Decider
-from modelserving.controller.delivery import Delivery
+from modelserving.controller.delivery import Delivery, NamedSlice, slice_of
 from modelserving.controller.facts import Facts
 from modelserving.controller.interest import Interests
 from modelserving.controller.loop import Resync, Workers
@@ -16,11 +19,12 @@ from modelserving.controller.picture import ClusterPicture
 from modelserving.controller.pods import Pod, pod_of
 from modelserving.controller.reconcile import Reconciler
 from modelserving.controller.report import Reporter
-from modelserving.controller.resources import CHILDREN, PODS, Resource
+from modelserving.controller.resources import CHILDREN, PODS, QUOTAS, SLICES, Resource
 from modelserving.controller.troubles import Troubles
 from modelserving.controller.unused_facts import UnusedFacts
 from modelserving.controller.workload import Workload
 from modelserving.controller.workqueue import Lane, WorkQueue
+from modelserving.errors import ForbiddenError, NotFoundError
 from modelserving.hub.client import HubClient
 from modelserving.hub.source import MetadataSource
 from modelserving.kube.client import KubeClient
@@ -31,6 +35,7 @@ from modelserving.kube.reflector import Reflector
 from modelserving.render.names import MANAGED_BY_LABEL, MANAGER
 from modelserving.settings import Settings
 
+_LOG = logging.getLogger(__name__)
 # Pods that have ended are not followed: the API server leaves them out.
 _LIVING_PODS = "status.phase!=Succeeded,status.phase!=Failed"
 
@@ -50,7 +55,7 @@ class Assembly:
         self._workers = settings.workers
         cache, interests = Cache(), Interests()
         self.queue = WorkQueue()
-        picture = ClusterPicture(clock)
+        picture = ClusterPicture(clock, tuple(map(declared_shape, settings.node_shapes)), settings.gpu_prices)
         self.events = Events(client, identity, self._is_overloaded)
         self.hub = _hub(settings)
         store = FactsStore(client, settings.namespace)
@@ -87,9 +92,34 @@ class Assembly:
         self.reflectors: tuple[Reflector[Any], ...] = (
             *(self._children(client, resource) for resource in CHILDREN.values()),
             self._pods(client),
+            self._quotas(client),
         )
+        self._client = client
         metrics.gauge("queue_depth", "Resources that wait to be looked at.", lambda: float(self.queue.depth()))
         metrics.gauge("resync_age_seconds", "Time since the last full read.", self.resync.age_seconds)
+
+    async def slices(self) -> Reflector[NamedSlice] | None:
+        """Follows ResourceSlices, where the cluster has them; None where it does not.
+
+        Raises:
+            ClusterError: the API server did not answer.
+        """
+        for resource in SLICES:
+            try:
+                await self._client.listed(resource, slice_of)
+            except NotFoundError:
+                continue
+            except ForbiddenError as error:
+                _LOG.warning("ResourceSlices are left out, nodes are known by their labels alone: %s", error)
+                return None
+            return Reflector(
+                self._client,
+                resource,
+                slice_of,
+                lambda found, _: self.delivery.slices_listed(found),
+                self.delivery.slice,
+            )
+        return None
 
     async def close(self) -> None:
         """Stop what runs in the background."""
@@ -124,6 +154,15 @@ class Assembly:
             lambda pods, _: self.delivery.pods_listed(pods),
             self.delivery.pod,
             field_selector=_LIVING_PODS,
+        )
+
+    def _quotas(self, client: KubeClient) -> Reflector[Quota]:
+        return Reflector(
+            client,
+            QUOTAS,
+            quota_of,
+            lambda quotas, _: self.delivery.quotas_listed(quotas),
+            self.delivery.quota,
         )
 
 

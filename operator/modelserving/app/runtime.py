@@ -19,10 +19,12 @@ from modelserving.app.handlers import operator_settings, registry
 from modelserving.app.logs import configure_logging
 from modelserving.app.metrics import Metrics
 from modelserving.app.server import HttpServer
+from modelserving.controller.delivery import NamedSlice
 from modelserving.errors import ClusterError, ModelServingError, NotFoundError, SettingsError
 from modelserving.kube.client import KubeClient
 from modelserving.kube.connection import Connection, connection
 from modelserving.kube.lease import Lease
+from modelserving.kube.reflector import Reflector
 from modelserving.settings import Settings
 
 _LOG = logging.getLogger(__name__)
@@ -93,9 +95,11 @@ class Runtime:
         parts = self._parts
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._lease.keep(), name="lease")
-            for reflector in parts.reflectors:
+            slices = await self._slices()
+            reflectors = (*parts.reflectors, *((slices,) if slices is not None else ()))
+            for reflector in reflectors:
                 tasks.create_task(reflector.run(), name="reflector")
-            for reflector in parts.reflectors:
+            for reflector in reflectors:
                 await reflector.listed.wait()
             await self._read_everything()
             parts.reconciler.assume_known()
@@ -108,6 +112,14 @@ class Runtime:
             self._state = "leading"
             # Last: kopf takes every task that is created after its start for its own, and ends those with itself.
             tasks.create_task(self._watch(), name="kopf")
+
+    async def _slices(self) -> Reflector[NamedSlice] | None:
+        while True:
+            try:
+                return await self._parts.slices()
+            except ClusterError as error:
+                _LOG.warning("first read: %s", error)
+            await asyncio.sleep(_FIRST_READ_RETRY_SECONDS)
 
     async def _read_everything(self) -> None:
         while True:

@@ -109,12 +109,12 @@ class NodeFacts:
 
 @dataclass(frozen=True, slots=True)
 class PodRequests:
-    """What a bound, unfinished pod takes of its node.
+    """What an unfinished pod takes of its node.
 
     Attributes:
         namespace: pod's namespace.
         name: pod's name.
-        node: node it is bound to.
+        node: node it is bound to; empty for a pod of ours that is not bound yet.
         owner: `namespace/name` of the ModelServing it belongs to; empty for all other pods.
         devices: (extended resource, count) of every kind of GPU it requests, in the order of names.
         cpu_millis: CPU it requests.

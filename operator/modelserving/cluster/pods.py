@@ -12,20 +12,23 @@ OWNER_LABEL = "modelserving.dev/name"
 
 
 def pod_requests(manifest: Mapping[str, Any]) -> PodRequests | None:
-    """Read what a pod takes, None if it is bound to no node or has finished.
+    """Read what a pod takes, None if it takes nothing: it has finished, or is bound to no node and not ours.
+
+    A pod of ours that is bound to no node counts with the quotas of its namespace already.
 
     As the scheduler counts (resource helpers of k8s.io/component-helpers): the larger of the sum over containers and sidecars, and the
     largest init container beside the sidecars before it; plus the pod's overhead.
     """
     metadata, spec, status = (_mapping(manifest.get(key)) for key in ("metadata", "spec", "status"))
-    node = spec.get("nodeName")
-    if not isinstance(node, str) or not node or status.get("phase") in ("Succeeded", "Failed"):
+    node, owner = spec.get("nodeName"), owner_of(manifest)
+    node = node if isinstance(node, str) else ""
+    if not (node or owner) or status.get("phase") in ("Succeeded", "Failed"):
         return None
     return PodRequests(
         namespace=str(metadata.get("namespace", "default")),
         name=str(metadata.get("name", "")),
         node=node,
-        owner=owner_of(manifest),
+        owner=owner,
         devices=tuple(
             (resource, count)
             for resource in sorted(_gpu_resources(spec))

@@ -114,6 +114,18 @@ class FreeNode:
                 most = min(most, free // each)
         return max(0, most)
 
+    def less(self, need: PodNeed) -> "FreeNode":
+        """The node with one pod more."""
+        return FreeNode(
+            self.name,
+            self.capacity,
+            self.gpus - need.gpus,
+            self.cpu_millis - need.cpu_millis,
+            self.memory_bytes - need.memory_bytes,
+            self.ephemeral_bytes - need.ephemeral_bytes,
+            self.pods - 1,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class FreeGroup:

@@ -1,9 +1,12 @@
 """Events in, keys out: what a watch or a list tells goes into the cache, and whom it concerns into the queue. Microseconds each."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from modelserving.cluster.nodes import node_facts
+from modelserving.cluster.quotas import Quota
+from modelserving.cluster.resource_slices import NodeSlice, node_slice
 from modelserving.cluster.snapshot import NodeFacts
 from modelserving.controller.cache import Cache, Change, Serving, serving_of
 from modelserving.controller.children import Child, version_of
@@ -17,6 +20,14 @@ from modelserving.controller.workqueue import Lane, WorkQueue
 DELETED = "DELETED"
 # Nodes come and go in numbers: one look after the last of a swarm instead of one for each.
 NODES_SETTLE_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class NamedSlice:
+    """A ResourceSlice: its name, and what it tells of GPUs; None where it tells nothing of them."""
+
+    name: str
+    content: NodeSlice | None
 
 
 class Delivery:
@@ -115,6 +126,35 @@ class Delivery:
         for owner in self._troubles.replace(in_trouble):
             self._queue_pods_owner(owner)
 
+    def quota(self, kind: str, quota: Quota) -> None:
+        """A ResourceQuota was added, modified or deleted."""
+        picture, gone = self._picture, kind == DELETED
+        if picture.remove_quota(quota.namespace, quota.name) if gone else picture.put_quota(quota):
+            for key in self._interests.of_quota(quota.namespace):
+                self._queue.add_after(key, NODES_SETTLE_SECONDS)
+
+    def quotas_listed(self, quotas: Iterable[Quota]) -> None:
+        """All ResourceQuotas there are: take them, drop the others."""
+        listed = {(quota.namespace, quota.name): quota for quota in quotas}
+        for namespace, name in self._picture.quota_names():
+            if (namespace, name) not in listed:
+                self.quota(DELETED, Quota(namespace, name, {}))
+        for quota in listed.values():
+            self.quota("", quota)
+
+    def slice(self, kind: str, found: NamedSlice) -> None:
+        """A ResourceSlice was added, modified or deleted."""
+        self._nodes_changed(*self._picture.put_slice(found.name, None if kind == DELETED else found.content))
+
+    def slices_listed(self, slices: Iterable[NamedSlice]) -> None:
+        """All ResourceSlices there are: take them, drop the others."""
+        listed = {found.name: found for found in slices}
+        for name in self._picture.slice_names():
+            if name not in listed:
+                self._nodes_changed(*self._picture.put_slice(name, None))
+        for found in listed.values():
+            self.slice("", found)
+
     def _gone(self, key: str, uid: str) -> None:
         if self._cache.remove_serving(key, uid):
             self._queue.add(key, Lane.PROGRESS)
@@ -148,6 +188,11 @@ class Delivery:
 def node_of(manifest: Mapping[str, Any]) -> tuple[NodeFacts, int]:
     """Read a node, and its version."""
     return node_facts(manifest), version_of(manifest["metadata"])
+
+
+def slice_of(manifest: Mapping[str, Any]) -> NamedSlice:
+    """Read a ResourceSlice."""
+    return NamedSlice(str(manifest["metadata"]["name"]), node_slice(manifest))
 
 
 def _lane(serving: Serving, change: Change) -> Lane:

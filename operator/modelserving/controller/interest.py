@@ -38,8 +38,12 @@ class Interests:
 
     def of_nodes(self, *nodes: NodeFacts | None) -> Iterable[str]:
         """Keys that a change between these pictures of one node may concern."""
-        touched = {node.gpu.product for node in nodes if node is not None and node.gpu is not None}
+        touched = {product for node in nodes if node is not None for product in node.products}
         return self._wants_nodes | {key for key, product in self._products.items() if product in touched}
+
+    def of_quota(self, namespace: str) -> Iterable[str]:
+        """Keys of a namespace for which more GPUs could be had."""
+        return {key for key in self._wants_nodes if key.startswith(f"{namespace}/")}
 
     def of_name(self, namespace: str) -> Iterable[str]:
         """Keys of a namespace that wait for a name."""

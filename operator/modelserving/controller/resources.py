@@ -33,10 +33,17 @@ DEPLOYMENTS = Resource("apps/v1", "Deployment", "deployments")
 SERVICES = Resource("v1", "Service", "services")
 NODES = Resource("v1", "Node", "nodes", namespaced=False)
 PODS = Resource("v1", "Pod", "pods")
+QUOTAS = Resource("v1", "ResourceQuota", "resourcequotas")
 SECRETS = Resource("v1", "Secret", "secrets")
 CONFIGMAPS = Resource("v1", "ConfigMap", "configmaps")
 EVENTS = Resource("v1", "Event", "events")
 LEASES = Resource("coordination.k8s.io/v1", "Lease", "leases")
+
+# Versions that ResourceSlices have had, the newest first; clusters without DRA serve none of them.
+SLICES = tuple(
+    Resource(f"resource.k8s.io/{version}", "ResourceSlice", "resourceslices", namespaced=False)
+    for version in ("v1", "v1beta2", "v1beta1")
+)
 
 # What a ModelServing is rendered into, by kind.
 CHILDREN = {resource.kind: resource for resource in (DEPLOYMENTS, SERVICES)}

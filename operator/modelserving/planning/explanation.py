@@ -113,6 +113,10 @@ def rejection(
         # What a model weighs matters to whom it is refused as a model, not to whom a field of the spec is refused.
         weighs = reason == ARCHITECTURE_NOT_SUPPORTED
         return Rejection(reason, f"{sizes}; {message}" if weighs else message, tuple(rejected[:1]))
+    over_quota = next((entry for entry in rejected if entry.reason == Reason.OVER_QUOTA), None)
+    if over_quota is not None:
+        message = f"{sizes}; {over_quota.candidate} would do, but {over_quota.message}"
+        return Rejection(Reason.OVER_QUOTA.value, message, tuple(rejected))
     short_of_memory = [entry for entry in rejected if entry.shortfall_bytes > 0]
     if not short_of_memory:
         return Rejection(

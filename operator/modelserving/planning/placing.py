@@ -5,16 +5,14 @@ from dataclasses import replace
 
 from modelserving.cluster.capacity import NodeShape, declared_shapes, shapes
 from modelserving.cluster.eligibility import labels_asked, obstacle
+from modelserving.cluster.quotas import QuotaObstacle, quota_obstacle
 from modelserving.cluster.room import PodNeed
 from modelserving.cluster.snapshot import ClusterSnapshot, NodeFacts
 from modelserving.planning.layouts import Layout
 from modelserving.planning.plan import Placement, Plan
+from modelserving.planning.pod_needs import MILLIS
 from modelserving.planning.request import PlanRequest
 from modelserving.units import ceil_div, format_gib
-
-# One CPU for each GPU's worker, which polls, and one for the API server and the engine's scheduler: the least that does not starve them.
-SHARED_CPUS = 1
-MILLIS = 1000
 
 
 def obstacle_of(request: PlanRequest, node: NodeFacts) -> str:
@@ -36,17 +34,11 @@ def shapes_to_be(request: PlanRequest, snapshot: ClusterSnapshot) -> tuple[NodeS
     return declared_shapes(snapshot, lambda node: obstacle_of(request, node))
 
 
-def pod_need(layout: Layout, host_memory_bytes: int) -> PodNeed:
-    """What the pod of a replica asks of each of its nodes, as `render.resources` asks for it."""
-    gpus = layout.gpus_per_node
-    return PodNeed(gpus, (SHARED_CPUS + gpus) * MILLIS, host_memory_bytes)
-
-
 def place(
-    request: PlanRequest, snapshot: ClusterSnapshot, shape: NodeShape, layout: Layout, host_memory_bytes: int
+    request: PlanRequest, snapshot: ClusterSnapshot, shape: NodeShape, layout: Layout, need: PodNeed
 ) -> Placement:
-    """Place replicas on the nodes of a shape, each with `host_memory_bytes` on each of its nodes."""
-    need, nodes = pod_need(layout, host_memory_bytes), layout.nodes
+    """Place replicas on the nodes of a shape, with pods of this need."""
+    nodes = layout.nodes
     free = 0 if shape.declared else shape.replicas_for(need) // nodes
     crowded = _of_product(usable_shapes(request, snapshot, own_pods_count=True), shape.gpu.product)
     return Placement(
@@ -56,7 +48,7 @@ def place(
         nodes_per_replica=nodes,
         free_now=free,
         beside_now=crowded.replicas_for(need) // nodes if crowded is not None else 0,
-        waiting=_waiting(request, shape, layout, need, free),
+        waiting=_waiting(request, shape, layout, need, free) or _over_quota(request, snapshot, shape, layout, need),
         selector=shape.selector,
     )
 
@@ -70,8 +62,8 @@ def refreshed(plan: Plan, request: PlanRequest, snapshot: ClusterSnapshot) -> Pl
     if shape is None:
         gone = f"Waits for nodes: none that can take the pods has {product} now."
         return replace(plan, placement=replace(plan.placement, free_now=0, beside_now=0, waiting=gone))
-    host_memory = ceil_div(plan.memory.host_memory_bytes, nodes)
-    return replace(plan, placement=place(request, snapshot, shape, layout, host_memory))
+    need = request.pod.need(layout, ceil_div(plan.memory.host_memory_bytes, nodes), plan.checkpoint_bytes)
+    return replace(plan, placement=place(request, snapshot, shape, layout, need))
 
 
 def _of_product(found: Sequence[NodeShape], product: str) -> NodeShape | None:
@@ -96,6 +88,7 @@ def _waiting(request: PlanRequest, shape: NodeShape, layout: Layout, need: PodNe
         amounts = {
             "CPU": f"{need.cpu_millis // MILLIS} CPUs",
             "host memory": f"{format_gib(need.memory_bytes)} of memory",
+            "local storage": f"{format_gib(need.ephemeral_bytes)} of local storage",
         }
         asked = " and ".join(amounts[name] for name in scarce if name in amounts)
         return f"Waits for {' and '.join(scarce)}: {wanted} {asked} beside {need.gpus} × {shape.gpu.product}; {started}"
@@ -103,3 +96,27 @@ def _waiting(request: PlanRequest, shape: NodeShape, layout: Layout, need: PodNe
         f"Waits for free GPUs: {wanted} {need.gpus} × {shape.gpu.product} on {where}; {shape.gpus_free} of "
         f"{shape.gpus_in_all} are free or held by its own pods, at most {shape.most_free_on_a_node} on one node; {started}"
     )
+
+
+def quota_in_the_way(
+    request: PlanRequest, snapshot: ClusterSnapshot, gpu_resource: str, layout: Layout, need: PodNeed
+) -> QuotaObstacle | None:
+    """Say what a ResourceQuota of the namespace has against the pods; None if nothing."""
+    running = sum(pod.pods for pod in snapshot.pods if pod.owner == request.key)
+    return quota_obstacle(
+        snapshot.quotas,
+        request.namespace,
+        need,
+        request.replicas * layout.nodes,
+        gpu_resource=gpu_resource,
+        running=running,
+        limits=request.pod.stated_limits,
+        priority_class=request.pod.priority_class,
+    )
+
+
+def _over_quota(
+    request: PlanRequest, snapshot: ClusterSnapshot, shape: NodeShape, layout: Layout, need: PodNeed
+) -> str:
+    obstacle = quota_in_the_way(request, snapshot, shape.gpu_resource, layout, need) if snapshot.quotas else None
+    return f"Waits for quota: {obstacle.message}" if obstacle is not None else ""

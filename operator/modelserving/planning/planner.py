@@ -18,11 +18,11 @@ from modelserving.models.metadata import CheckpointRef, MetadataFailure, Origin
 from modelserving.planning import explanation
 from modelserving.planning.checkpoints import Method, methods
 from modelserving.planning.evaluation import Evaluated
-from modelserving.planning.placing import place, shapes_to_be, usable_shapes
+from modelserving.planning.placing import place, quota_in_the_way, shapes_to_be, usable_shapes
 from modelserving.planning.plan import Alternative, Plan, Rejected, Rejection
 from modelserving.planning.remedies import remedies
 from modelserving.planning.request import PlanRequest
-from modelserving.planning.search import MOST_ALTERNATIVES, Found, Search
+from modelserving.planning.search import MOST_ALTERNATIVES, Found, Search, pod_need
 from modelserving.units import format_gib
 
 
@@ -49,7 +49,7 @@ def plan(
     )
     if not any(sources):
         return explanation.no_nodes(request, snapshot, usable)
-    search = Search(request, facts, version, sources)
+    search = Search(request, facts, version, sources, quota=lambda outcome: _quota(request, snapshot, outcome))
     asked = search.as_asked()
     found = asked if asked.passed or not request.fallbacks else search.with_fallbacks()
     if found.passed:
@@ -61,6 +61,14 @@ def plan(
     notes = _notes((way.facts for way in ways), version)
     refused = explanation.rejection(request, ways, asked.rejected, _sizes(ways), remedies(search))
     return Rejection(refused.reason, refused.message, refused.rejected, notes, refused.remedies)
+
+
+def _quota(request: PlanRequest, snapshot: ClusterSnapshot, outcome: Evaluated) -> str:
+    """What a quota has against a candidate for good; empty if nothing."""
+    candidate = outcome.candidate
+    need, resource = pod_need(request, outcome), candidate.shape.gpu_resource
+    found = quota_in_the_way(request, snapshot, resource, candidate.layout, need) if snapshot.quotas else None
+    return found.message if found is not None and found.never else ""
 
 
 def _sizes(ways: Sequence[Method]) -> str:
@@ -116,7 +124,7 @@ def _plan(
         quantization=chosen.config.quantization or (stored.method if stored else None),
         engine_version=request.engine_version,
         config=chosen.config,
-        placement=place(request, snapshot, candidate.shape, candidate.layout, chosen.host_memory_bytes),
+        placement=place(request, snapshot, candidate.shape, candidate.layout, pod_need(request, chosen)),
         memory=chosen.memory,
         concurrency=request.concurrency,
         checkpoint_bytes=method.facts.checkpoint_bytes,

@@ -9,6 +9,7 @@ from typing import Any
 from modelserving.api.modelserving import Fallback, ModelServingSpec, Precision
 from modelserving.engine.versions import DEFAULT_ENGINE_VERSION
 from modelserving.models.metadata import CheckpointRef
+from modelserving.planning.pod_needs import NOTHING_STATED, PodAsked, pod_asked
 from modelserving.units import parse_whole
 
 
@@ -44,6 +45,7 @@ class PlanRequest:
         node_selector: labels nodes must have.
         tolerations: taints that are borne, as pod fragments.
         affinity: affinity fragment of the pod.
+        pod: what its pods ask for beside GPUs.
     """
 
     key: str
@@ -65,15 +67,22 @@ class PlanRequest:
     node_selector: tuple[tuple[str, str], ...] = ()
     tolerations: tuple[dict[str, Any], ...] = ()
     affinity: dict[str, Any] | None = None
+    pod: PodAsked = NOTHING_STATED
+
+    @property
+    def namespace(self) -> str:
+        """Namespace of the resource."""
+        return self.key.partition("/")[0]
 
     def digest(self) -> str:
         """Digest of all that is asked: two requests with the same digest are served by the same plan.
 
-        Replicas and key are left out, since scaling does not make a new plan, and so is a version that the operator chose, since its
-        upgrade must not restart every model. Nor must a field that this version of the operator is the first to have.
+        Replicas and key are left out, since scaling does not make a new plan, and so is what pods ask for beside GPUs, and a version that
+        the operator chose, since its upgrade must not restart every model. Nor must a field that this version of the operator is the first
+        to have.
         """
         fields = dataclasses.asdict(self)
-        left_out = ["key", "replicas"]
+        left_out = ["key", "replicas", "pod"]
         left_out += ["engine_version"] if self.engine_version_is_default else []
         left_out += [] if self.fallbacks else ["fallbacks"]
         for name in left_out:
@@ -107,4 +116,5 @@ def request_from(key: str, spec: ModelServingSpec, default_engine_version: str =
         node_selector=tuple(sorted(spec.pod.node_selector.items())),
         tolerations=tuple(spec.pod.tolerations),
         affinity=spec.pod.affinity,
+        pod=pod_asked(spec.pod, spec.cache),
     )

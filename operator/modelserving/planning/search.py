@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from modelserving.api.choices import Fallback
+from modelserving.api.reasons import Reason
 from modelserving.cluster.capacity import NodeShape
+from modelserving.cluster.room import PodNeed
 from modelserving.engine.versions import EngineVersion
 from modelserving.models.facts import FactsRefusal, ModelFacts
 from modelserving.models.metadata import CheckpointRef, MetadataFailure
@@ -21,7 +23,6 @@ from modelserving.planning.checkpoints import Method, methods
 from modelserving.planning.evaluation import Evaluated, evaluate
 from modelserving.planning.ladder import AS_ASKED, Rung, rungs, widest
 from modelserving.planning.layouts import Tier
-from modelserving.planning.placing import pod_need
 from modelserving.planning.plan import Rejected, Rejection
 from modelserving.planning.request import PlanRequest
 from modelserving.planning.settling import at_most, given_up, matches, settle
@@ -74,6 +75,7 @@ class Search:
         version: of vLLM.
         sources: shapes of node in groups, the group that is preferred first.
         tiers: kinds of layouts to look at.
+        quota: says what keeps pods of a candidate from ever being made; empty if nothing does.
     """
 
     request: PlanRequest
@@ -81,6 +83,7 @@ class Search:
     version: EngineVersion
     sources: tuple[tuple[NodeShape, ...], ...]
     tiers: tuple[Tier, ...] = tuple(Tier)
+    quota: Callable[[Evaluated], str] = field(default=lambda _: "", compare=False)
     _methods: dict[str, tuple[Method, ...]] = field(default_factory=dict, compare=False)
 
     def as_asked(self) -> Found:
@@ -155,7 +158,7 @@ class Search:
                 continue
             if (candidate.order, product) in hopeless:
                 continue
-            outcome = check(self.request, candidate, self.version)
+            outcome = self._within_quota(check(self.request, candidate, self.version))
             if isinstance(outcome, Rejected):
                 rejected.append(outcome)
                 if outcome.reason in WHATEVER_THE_LAYOUT:
@@ -177,7 +180,7 @@ class Search:
         for place, candidate in sorted(enumerate(candidates), key=lambda entry: -entry[1].gpus):
             if least is not None and not matches(self.request, candidate, self.version, least):
                 continue
-            outcome = settle(self.request, candidate, self.version)
+            outcome = self._within_quota(settle(self.request, candidate, self.version))
             if isinstance(outcome, Rejected):
                 rejected.append(outcome)
                 continue
@@ -187,8 +190,20 @@ class Search:
         passed.sort(key=lambda entry: (given_up(entry[1]), not self.is_free(entry[1]), entry[0]))
         return Found(tuple(outcome for _, outcome in passed), tuple(rejected))
 
+    def _within_quota(self, outcome: Evaluated | Rejected) -> Evaluated | Rejected:
+        if isinstance(outcome, Rejected) or not (message := self.quota(outcome)):
+            return outcome
+        candidate = outcome.candidate
+        return Rejected(candidate.label, Reason.OVER_QUOTA, message, candidate.gpus, candidate.shape.gpu.product)
+
     def is_free(self, outcome: Evaluated) -> bool:
         """Whether all replicas could start now."""
         layout, shape = outcome.candidate.layout, outcome.candidate.shape
-        pods = 0 if shape.declared else shape.replicas_for(pod_need(layout, outcome.host_memory_bytes))
+        pods = 0 if shape.declared else shape.replicas_for(pod_need(self.request, outcome))
         return pods // layout.nodes >= self.request.replicas
+
+
+def pod_need(request: PlanRequest, outcome: Evaluated) -> PodNeed:
+    """What a pod of a candidate asks of each of its nodes."""
+    candidate = outcome.candidate
+    return request.pod.need(candidate.layout, outcome.host_memory_bytes, candidate.method.facts.checkpoint_bytes)

@@ -3,8 +3,8 @@
 from typing import Any
 
 from modelserving.api.reasons import Reason
-from modelserving.planning.placing import SHARED_CPUS
 from modelserving.planning.plan import Plan
+from modelserving.planning.pod_needs import SHARED_CPUS
 from modelserving.render.fragments import PodParts
 from modelserving.render.problem import RenderProblem
 from modelserving.units import format_gib, memory_quantity, parse_quantity, parse_whole

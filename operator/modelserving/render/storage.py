@@ -5,12 +5,11 @@ from typing import Any
 
 from modelserving.api.modelserving import CacheSpec
 from modelserving.api.reasons import Reason
+from modelserving.planning.pod_needs import CACHE_HEADROOM_BYTES
 from modelserving.render.problem import RenderProblem
 from modelserving.render.volume_types import CACHE_PATH, CACHE_VOLUME, SHM_PATH, SHM_VOLUME
 from modelserving.units import GIB, MIB, format_gib, memory_quantity, parse_whole
 
-# Beside the weights: torch.compile, Triton and FlashInfer caches, tokenizer, chunks of a download under way.
-CACHE_HEADROOM_BYTES = 10 * GIB
 # vLLM 0.32 refuses a start with less than it needs (distributed/device_communicators/shm_broadcast.py, check_shm_free_space): 160 MiB for
 # the queue to the workers, 240 MiB for the answers of each, 160 MiB for each tensor-parallel group; NCCL takes tens of MiB more.
 # It is touched lazily: this is a bound, not a reservation.

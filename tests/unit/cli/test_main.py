@@ -17,7 +17,7 @@ LLAMA = HEAD + "metadata: {name: llama}\nspec: {model: meta-llama/Llama-3.1-8B-I
 TOO_LARGE = HEAD + "metadata: {name: large}\nspec: {model: Qwen/Qwen2-72B-Instruct, gpu: {products: [Tesla-T4]}}\n"
 UNKNOWN = HEAD + "metadata: {name: unknown}\nspec: {model: nobody/nothing}\n"
 OWNED_FLAG = HEAD + 'metadata: {name: flag}\nspec: {model: a/b, engine: {extraArgs: ["--tensor-parallel-size=3"]}}\n'
-LATER = HEAD + "metadata: {name: later}\nspec: {model: "pvc://claim/a"}\n"
+LATER = HEAD + "metadata: {name: later}\nspec: {model: 'pvc://claim/a'}\n"
 WRONG = HEAD + "metadata: {name: wrong}\nspec: {model: a/b, contextLength: 0}\n"
 
 ENDS = {

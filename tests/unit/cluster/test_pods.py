@@ -55,7 +55,17 @@ def test_limits_stand_in_for_requests_and_overhead_is_added() -> None:
     "change", [{"spec": {}}, {"status": {"phase": "Succeeded"}}, {"status": {"phase": "Failed"}}, {"spec": None}]
 )
 def test_pods_that_are_not_bound_or_have_finished_take_nothing(change: dict[str, Any]) -> None:
-    assert pod_requests(pod(container("1")) | change) is None
+    nobodys = {"metadata": {"name": "p", "namespace": "n"}}
+    assert pod_requests(pod(container("1")) | nobodys | change) is None
+
+
+def test_a_pod_of_ours_counts_before_it_is_bound_and_takes_of_no_node() -> None:
+    waiting = pod(container("1"))
+    del waiting["spec"]["nodeName"]
+    taken = pod_requests(waiting)
+    assert taken is not None
+    assert (taken.node, taken.owner, taken.gpus) == ("", "n/llava", 1)
+    assert pod_requests(waiting | {"status": {"phase": "Failed"}}) is None
 
 
 def test_every_kind_of_gpu_is_counted_by_its_own_resource() -> None:

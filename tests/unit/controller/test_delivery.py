@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from loop_cases import Loop, serving
+from modelserving.cluster.quotas import Amount, Quota
 from modelserving.cluster.snapshot import NodeFacts
 from modelserving.controller.cache import serving_of
 from modelserving.controller.children import child_of
+from modelserving.controller.delivery import slice_of
 from modelserving.controller.resources import DEPLOYMENTS
 from modelserving.controller.workqueue import Lane
 from planning_cases import H200, node
@@ -132,3 +134,45 @@ async def test_a_node_that_goes_concerns_those_that_run_on_its_product(loop: Loo
     async with asyncio.timeout(5):
         assert await loop.queue.get() == "ns/running"
     assert loop.picture.products() == set()
+
+
+async def test_a_quota_that_allows_more_concerns_whoever_waits_in_its_namespace(loop: Loop) -> None:
+    loop.interests.note("ns/rejected", wants_nodes=True, wants_name=False, product="")
+    loop.interests.note("other/rejected", wants_nodes=True, wants_name=False, product="")
+    quota = Quota("ns", "team", {"pods": Amount(1)})
+    loop.delivery.quotas_listed([quota])
+    async with asyncio.timeout(5):
+        assert await loop.queue.get() == "ns/rejected"
+    loop.queue.done("ns/rejected")
+    loop.delivery.quota("MODIFIED", Quota("ns", "team", {"pods": Amount(1, used=1)}))
+    assert not loop.queue.depth()
+    loop.delivery.quotas_listed([])
+    async with asyncio.timeout(5):
+        assert await loop.queue.get() == "ns/rejected"
+    assert loop.picture.quota_names() == ()
+
+
+async def test_a_slice_that_tells_of_a_node_concerns_whoever_waits_for_nodes(loop: Loop) -> None:
+    bare = as_manifest(node("bare", H200), 2)
+    bare["metadata"]["labels"] = {}
+    loop.delivery.node("ADDED", bare)
+    loop.interests.note("ns/rejected", wants_nodes=True, wants_name=False, product="")
+    device = {
+        "attributes": {"type": {"string": "gpu"}, "productName": {"string": H200}},
+        "capacity": {"memory": {"value": "143771Mi"}},
+    }
+    manifest = {
+        "metadata": {"name": "bare-gpus"},
+        "spec": {
+            "driver": "gpu.nvidia.com",
+            "nodeName": "bare",
+            "pool": {"name": "bare", "generation": 1},
+            "devices": [device],
+        },
+    }
+    loop.delivery.slices_listed([slice_of(manifest)])
+    async with asyncio.timeout(5):
+        assert await loop.queue.get() == "ns/rejected"
+    assert H200 in loop.picture.products()
+    loop.delivery.slices_listed([])
+    assert H200 not in loop.picture.products()

@@ -1,14 +1,19 @@
 """One look at one resource: what is written, in which order, and what is left alone."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from loop_cases import MODEL, Loop
+from modelserving.controller.children import child_of
 from modelserving.controller.ports import Known, Pending
+from modelserving.controller.resources import CHILDREN
 from modelserving.errors import ClusterError, ConflictError, ForbiddenError, InvalidObjectError, NamespaceEndsError
 from modelserving.models.metadata import CheckpointRef, MetadataFailure
+from modelserving.render.troubles import Trouble
+from planning_cases import H100, L40S, busy, node
 
 WHOLE = ["apply Deployment", "apply Service", "status"]
 
@@ -261,3 +266,85 @@ async def test_a_bug_is_told_as_one(loop: Loop) -> None:
     loop.create()
     await loop.reconciler.tell_bug("ns/one", ValueError("surprise"))
     assert loop.cluster.condition("Planned") == ("False", "ReconcileError")
+
+
+UNPLACED = Trouble("PodUnschedulable", "no node takes it", "2026-11-23T00:00:00Z")
+
+
+async def drained(loop: Loop, policy: str) -> None:
+    """Run one on the L40S, then have somebody drain that node: the pod that takes its place finds none."""
+    loop.picture.put_node(node("l40s", L40S), 1)
+    await running(loop, replan=policy)
+    assert product(loop) == L40S
+    loop.picture.put_node(replace(node("l40s", L40S), schedulable=False), 2)
+    loop.troubles.put("pod", "ns/one", UNPLACED)
+    found = loop.cluster.objects["Deployment", "ns", "one"]
+    status = {**found["status"], "readyReplicas": 0, "availableReplicas": 0}
+    loop.delivery.child("MODIFIED", child_of(loop.cluster.put({**found, "status": status}), CHILDREN["Deployment"]))
+
+
+def product(loop: Loop) -> str:
+    affinity = loop.cluster.objects["Deployment", "ns", "one"]["spec"]["template"]["spec"]["affinity"]
+    text = str(affinity)
+    return next(name for name in (L40S, H100) if name in text)
+
+
+def degraded(loop: Loop) -> str:
+    return next(str(c["message"]) for c in loop.cluster.status()["conditions"] if c["type"] == "Degraded")
+
+
+async def test_never_keeps_the_plan_of_pods_that_find_no_node_and_says_what_would_help(loop: Loop) -> None:
+    await drained(loop, "Never")
+    loop.now = "2026-11-23T01:00:00Z"
+    await loop.look()
+    assert product(loop) == L40S
+    assert "spec.replan: WhenUnschedulable would look for another plan." in degraded(loop)
+
+
+async def test_when_unschedulable_waits_for_its_time_and_then_makes_another_plan(loop: Loop) -> None:
+    await drained(loop, "WhenUnschedulable")
+    loop.now = "2026-11-23T00:04:00Z"
+    assert await loop.look() == pytest.approx(60.0)
+    assert product(loop) == L40S
+    assert "a new plan is looked for 300 s after 2026-11-23T00:00:00Z" in degraded(loop)
+    loop.now = "2026-11-23T00:05:00Z"
+    await loop.look()
+    assert product(loop) == H100
+    assert ("Normal", "PlanFits") in loop.events[-2:]
+
+
+async def test_always_does_not_wait(loop: Loop) -> None:
+    await drained(loop, "Always")
+    await loop.look()
+    assert product(loop) == H100
+
+
+async def test_always_takes_what_is_preferred_as_soon_as_it_is_there_and_then_stays(loop: Loop) -> None:
+    await running(loop, replan="Always")
+    assert product(loop) == H100
+    loop.picture.put_node(node("l40s", L40S), 1)
+    await loop.look()
+    assert product(loop) == L40S
+    loop.pods_ready()
+    await loop.look()
+    loop.taken()
+    loop.picture.put_node(node("more", H100), 1)
+    await loop.look()
+    assert loop.taken() == []
+
+
+async def test_no_plan_gives_way_to_one_that_could_not_start(loop: Loop) -> None:
+    await drained(loop, "Always")
+    loop.picture.put_pod("others", busy("h100", 8))
+    loop.now = "2026-11-23T00:01:00Z"
+    await loop.look()
+    assert product(loop) == L40S
+    assert "no other plan could start now" in degraded(loop)
+
+
+async def test_a_new_plan_that_needs_facts_which_are_not_there_leaves_the_old_one(loop: Loop) -> None:
+    await drained(loop, "Always")
+    loop.known = Pending(100.0)
+    await loop.look()
+    assert product(loop) == L40S
+    assert loop.cluster.condition("Planned")[0] == "True"
