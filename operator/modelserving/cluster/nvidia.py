@@ -22,6 +22,8 @@ from modelserving.units import MIB
 
 GPU_RESOURCE = "nvidia.com/gpu"
 MIG_RESOURCE = "nvidia.com/mig-"
+# k8s.io/api/core/v1, LabelHostname: the kubelet sets it on every node.
+HOSTNAME_LABEL = "kubernetes.io/hostname"
 PRODUCT_LABEL = "nvidia.com/gpu.product"
 MEMORY_LABEL = "nvidia.com/gpu.memory"
 MAJOR_LABEL = "nvidia.com/gpu.compute.major"
@@ -73,8 +75,14 @@ def read_device(resource: str, count: int, labels: Mapping[str, str], elsewhere:
         read,
         interconnect=Interconnect.NONE if sliced else _interconnect(product),
         is_slice=sliced,
-        selector=((named_by, labels[named_by]),) if named_by in labels else (),
+        selector=_selector(named_by, labels),
     )
+
+
+def _selector(named_by: str, labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Labels for pods to ask for; a node that does not bear the product's label is asked for by its host name."""
+    label = next((name for name in (named_by, HOSTNAME_LABEL) if name in labels), None)
+    return ((label, labels[label]),) if label is not None else ()
 
 
 def _product(resource: str, labels: Mapping[str, str]) -> tuple[str, str]:

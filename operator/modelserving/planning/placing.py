@@ -40,7 +40,9 @@ def place(
     """Place replicas on the nodes of a shape, with pods of this need."""
     nodes = layout.nodes
     free = 0 if shape.declared else shape.replicas_for(need) // nodes
-    crowded = _of_product(usable_shapes(request, snapshot, own_pods_count=True), shape.gpu.product)
+    crowded = _same(
+        usable_shapes(request, snapshot, own_pods_count=True), shape.gpu.product, shape.gpu_resource, shape.selector
+    )
     return Placement(
         gpu_product=shape.gpu.product,
         gpu_resource=shape.gpu_resource,
@@ -58,7 +60,7 @@ def refreshed(plan: Plan, request: PlanRequest, snapshot: ClusterSnapshot) -> Pl
     product, config, nodes = plan.placement.gpu_product, plan.config, plan.placement.nodes_per_replica
     layout = Layout(config.tensor_parallel_size, config.pipeline_parallel_size, nodes, config.enable_expert_parallel)
     found = usable_shapes(request, snapshot) + shapes_to_be(request, snapshot)
-    shape = _of_product(found, product)
+    shape = _same(found, product, plan.placement.gpu_resource, plan.placement.selector)
     if shape is None:
         gone = f"Waits for nodes: none that can take the pods has {product} now."
         return replace(plan, placement=replace(plan.placement, free_now=0, beside_now=0, waiting=gone))
@@ -66,8 +68,13 @@ def refreshed(plan: Plan, request: PlanRequest, snapshot: ClusterSnapshot) -> Pl
     return replace(plan, placement=place(request, snapshot, shape, layout, need))
 
 
-def _of_product(found: Sequence[NodeShape], product: str) -> NodeShape | None:
-    return next((shape for shape in found if shape.gpu.product == product), None)
+def _same(
+    found: Sequence[NodeShape], product: str, resource: str, selector: tuple[tuple[str, str], ...]
+) -> NodeShape | None:
+    """The shape whose GPUs a pod gets that asks for these; plans of earlier versions ask for the product alone."""
+    wanted = (product, resource)
+    alike = (shape for shape in found if (shape.gpu.product, shape.gpu_resource) == wanted)
+    return next((shape for shape in alike if not selector or shape.selector == selector), None)
 
 
 def _waiting(request: PlanRequest, shape: NodeShape, layout: Layout, need: PodNeed, free: int) -> str:
