@@ -10,6 +10,7 @@ from modelserving.engine.batching import BatchFlags, batch_sizes
 from modelserving.engine.config import EngineConfig, EngineRefusal
 from modelserving.engine.defaults import default_gpu_memory_utilization, resolve_dtype
 from modelserving.engine.device import Gpu
+from modelserving.engine.missing_kernels import missing_kernel
 from modelserving.engine.rules import refusal
 from modelserving.engine.versions import DEFAULT_ENGINE_VERSION, EngineVersion, engine_version
 from modelserving.models.facts import FactsRefusal, ModelFacts
@@ -114,7 +115,10 @@ def _evaluate(case: Fields, asked_version: str, shelf: FactsShelf, concurrency: 
     if objection := refusal(facts, config, gpu, version):
         return Refused(objection.reason, objection.message)
     memory = estimate(facts, config, gpu, version, concurrency)
-    return Estimated(facts, config, gpu, version, memory, memory.assumptions + gpu_assumptions + _ignored(case))
+    missing = missing_kernel(facts, gpu)
+    ends = (f"it is loaded, and then it ends: {missing.message}",) if missing is not None else ()
+    assumptions = memory.assumptions + gpu_assumptions + _ignored(case) + ends
+    return Estimated(facts, config, gpu, version, memory, assumptions)
 
 
 def _unknown(refused: FactsRefusal, version: EngineVersion) -> Refused:

@@ -7,10 +7,9 @@ from modelserving.cluster.capacity import NodeShape
 from modelserving.engine.batching import BatchFlags, batch_sizes
 from modelserving.engine.config import EngineConfig, EngineRefusal
 from modelserving.engine.defaults import default_gpu_memory_utilization, resolve_dtype
-from modelserving.engine.quantization import capability_number
+from modelserving.engine.missing_kernels import missing_kernel
 from modelserving.engine.rules import refusal
 from modelserving.engine.versions import EngineVersion
-from modelserving.models.facts import Quantization
 from modelserving.planning.comparison_methods import ComparedMethod
 from modelserving.planning.request import PlanRequest
 from modelserving.planning.shortage import too_large
@@ -27,8 +26,6 @@ UNEVEN = frozenset(
         *("LayerNotDivisible", "GroupsNotDivisible", "MoreStagesThanLayers"),
     }
 )
-# From here on vLLM has no kernel for int8 activations (vLLM documentation, INT8 W8A8: "not supported on compute capability >= 10.0").
-_NO_INT8_CAPABILITY = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +100,7 @@ class Trial:
     def refused(self, config: EngineConfig) -> Obstacle | None:
         """Why vLLM would not start, whatever the memory."""
         facts, gpu = self.method.facts, self.shape.gpu
-        if _computes_in_int8(facts.stored_quantization) and capability_number(gpu) >= _NO_INT8_CAPABILITY:
-            return Obstacle(
-                "QuantizationNeedsOlderGpu",
-                f"vLLM has no kernel for int8 weights and activations on compute capability 10.0 or newer, which {gpu.product} has. "
-                "Use fp8.",
-            )
-        objection = refusal(facts, config, gpu, self.version)
+        objection = missing_kernel(facts, gpu) or refusal(facts, config, gpu, self.version)
         return Obstacle(objection.reason, objection.message) if objection is not None else None
 
     def size(self, config: EngineConfig) -> MemoryEstimate:
@@ -137,10 +128,6 @@ class Trial:
                 f"needs {format_gib(memory.host_memory_bytes)} of host memory, and {_nodes(nodes)} {format_gib(host)}",
             )
         return Layout(config, memory, nodes)
-
-
-def _computes_in_int8(stored: Quantization | None) -> bool:
-    return stored is not None and stored.bits == 8 and not stored.is_float and stored.dynamic_activations is not None
 
 
 def _nodes(count: int) -> str:

@@ -7,6 +7,7 @@ from modelserving.api.reasons import Reason
 from modelserving.engine.batching import BatchFlags, batch_sizes
 from modelserving.engine.config import EngineConfig, EngineRefusal
 from modelserving.engine.defaults import batch_defaults, default_gpu_memory_utilization
+from modelserving.engine.missing_kernels import missing_kernel
 from modelserving.engine.rules import refusal
 from modelserving.engine.versions import EngineVersion
 from modelserving.planning.candidates import Candidate
@@ -63,7 +64,7 @@ def evaluate(
     if isinstance(config, EngineRefusal):
         return _rejected(candidate, config.reason, config.message)
     gpu, facts = candidate.shape.gpu, candidate.method.facts
-    if refused := refusal(facts, config, gpu, version):
+    if refused := missing_kernel(facts, gpu) or refusal(facts, config, gpu, version):
         return _rejected(candidate, refused.reason, refused.message)
     memory = estimate(facts, config, gpu, version, request.concurrency)
     if not memory.fits:

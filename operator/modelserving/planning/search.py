@@ -45,6 +45,7 @@ WHATEVER_THE_LAYOUT = frozenset(
         "QuantizationDeprecated",
         "QuantizationMismatch",
         "QuantizationNeedsNewerGpu",
+        "QuantizationNeedsOlderGpu",
         "UnknownQuantization",
         "UtilizationOutOfRange",
     }
