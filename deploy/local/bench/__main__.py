@@ -15,6 +15,7 @@ from rich.console import Console
 from bench import measures
 from bench.estimates import CASES, estimates
 from bench.figures import Figure, table
+from bench.plan_curve import plan_curve
 from bench.plan_time import plan_time
 from bench.stage import Stage
 from bench.trail import Trail
@@ -46,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.estimates:
             return _code(options, figures)
         note(plan_time(nodes, (ROOT / "deploy" / "samples" / "llava.yaml").read_text()))
+        note(plan_curve())
+        if options.plans:
+            return _code(options, figures)
         with LocalCluster.start(nodes=[nodes]) as cluster:
             installation = Installation.install(cluster)
             stage = Stage(cluster, installation, installation.start(), Trail(cluster.audit_log))
@@ -93,6 +97,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a small run that shows that all of it works")
     parser.add_argument("--estimates", action="store_true", help="estimates alone, without a cluster")
+    parser.add_argument("--plans", action="store_true", help="estimates and plans alone, without a cluster")
     parser.add_argument("--settle", action="store_true", help="instead: 50 settled resources, no write in 5 minutes")
     parser.add_argument("--nodes", type=int, help=f"pretend nodes of 8 GPUs ({NODES})")
     parser.add_argument("--single", type=int, help="resources made one at a time (100)")

@@ -12,6 +12,7 @@ from localcluster import LocalCluster, wait_for
 MODEL = "meta-llama/Llama-3.1-8B-Instruct"
 CONTEXT_LENGTH = 8192
 SERVINGS = "/apis/modelserving.dev/v1alpha1/namespaces/default/modelservings"
+PODS = "/api/v1/namespaces/default/pods"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
 SERVER_SIDE_APPLY = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
@@ -46,6 +47,13 @@ class Stage:
         """Create many, a few requests at a time."""
         with ThreadPoolExecutor(CREATORS) as pool:
             list(pool.map(self.create, names))
+
+    def delete_all(self) -> None:
+        """Delete every ModelServing, and wait until what was made for them is gone too."""
+        self.cluster.request("DELETE", SERVINGS)
+        # The garbage collector learns of a new CRD within half a minute; only then does it delete what such resources own.
+        wait_for(lambda: self.count(DEPLOYMENTS) + self.count(PODS) == 0, 120, "workloads to be collected")
+        self.settle()
 
     def count(self, path: str) -> int:
         """Count the objects of a collection without fetching them."""

@@ -179,6 +179,8 @@ def _shape(parts: list[tuple[Pool, int]], prices: Mapping[str, float]) -> NodeSh
 
 
 def _least(gpus: list[Gpu]) -> Gpu:
+    if all(gpu is gpus[0] for gpu in gpus):
+        return gpus[0]
     return replace(
         gpus[0],
         memory_total_bytes=min(gpu.memory_total_bytes for gpu in gpus),

@@ -24,4 +24,7 @@ class Interconnect(Enum):
     @property
     def rank(self) -> int:
         """Place in the order of preference, 0 for the fastest."""
-        return list(Interconnect).index(self)
+        return _RANKS[self]
+
+
+_RANKS = {path: rank for rank, path in enumerate(Interconnect)}

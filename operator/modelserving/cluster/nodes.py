@@ -24,7 +24,7 @@ def node_facts(manifest: Mapping[str, Any]) -> NodeFacts:
     return NodeFacts(
         name=str(metadata.get("name", "")),
         labels=labels,
-        taints=taints_of(spec.get("taints")),
+        taints=_alike(taints_of(spec.get("taints"))),
         ready=_is_ready(status.get("conditions")),
         schedulable=spec.get("unschedulable") is not True,
         devices=_shared(devices_of(allocatable, labels)),
@@ -50,6 +50,12 @@ def devices_of(allocatable: Mapping[str, Any], labels: Mapping[str, str]) -> tup
 def _shared(devices: tuple[GpuDevice, ...]) -> tuple[GpuDevice, ...]:
     """One value for all nodes that offer the same: a cluster has few kinds, and they are compared at every change."""
     return devices
+
+
+@lru_cache(maxsize=4096)
+def _alike(taints: tuple[Taint, ...]) -> tuple[Taint, ...]:
+    """One value for all nodes that have the same."""
+    return taints
 
 
 def taints_of(written: Any) -> tuple[Taint, ...]:

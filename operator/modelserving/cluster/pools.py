@@ -8,6 +8,7 @@ operator can keep them from plan to plan.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from modelserving.cluster.facts import GpuDevice, NodeFacts, PodRequests, Taint
 from modelserving.cluster.room import UNSTATED, FreeGroups, FreeNode, Taken, grouped, regrouped, taken_by
@@ -17,6 +18,8 @@ NODE_NAME = "metadata.name"
 
 # What makes nodes alike, labels apart: which labels matter depends on what is asked.
 _Kind = tuple[tuple[GpuDevice, ...], tuple[Taint, ...], bool, bool]
+# Nodes of one kind that come, or go where they are None, by name.
+_Changes = dict[str, "PoolNode | None"]
 _NOTHING = Taken()
 # Changes after which a pool looks at all of its nodes again: what is least in a group is by then no bound worth having.
 MOST_STEPS = 256
@@ -24,8 +27,7 @@ MOST_STEPS = 256
 MOST_PARTS_CARRIED = 64
 
 
-@dataclass(frozen=True, slots=True)
-class PoolNode:
+class PoolNode(NamedTuple):
     """A node, and what it has left of each kind of GPU that can be counted on."""
 
     facts: NodeFacts
@@ -33,16 +35,17 @@ class PoolNode:
     free: tuple[FreeNode, ...]
 
     @classmethod
-    def of(cls, facts: NodeFacts, taken: Taken) -> "PoolNode":
-        """Take off a node what pods take of it."""
+    def of(cls, facts: NodeFacts, taken: Taken, usable: tuple[GpuDevice, ...] | None = None) -> "PoolNode":
+        """Take off a node what pods take of it; `usable` are its kinds of GPU that can be counted on, where they are known."""
+        devices = facts.usable_devices if usable is None else usable
         cpu, memory = facts.cpu_millis - taken.cpu_millis, facts.memory_bytes - taken.memory_bytes
         disk = UNSTATED if facts.ephemeral_bytes is None else facts.ephemeral_bytes - taken.ephemeral_bytes
         pods = UNSTATED if facts.pods is None else facts.pods - taken.pods
-        free = tuple(
+        free = [
             FreeNode(facts.name, d.count, max(0, d.count - taken.count(d.resource)), cpu, memory, disk, pods)
-            for d in facts.usable_devices
-        )
-        return cls(facts, taken, free)
+            for d in devices
+        ]
+        return cls(facts, taken, tuple(free))
 
     def without(self, gone: Taken) -> "PoolNode":
         """The node as if pods that take this of it were not there."""
@@ -190,18 +193,24 @@ class Pools:
         """
         all_taken = {**self.taken, **taken}
         kinds = dict(self.kinds) if nodes else {}
-        changes: dict[_Kind, dict[str, PoolNode | None]] = {}
+        changes: dict[_Kind, _Changes] = {}
+        # Nodes that were read alike share their devices: most are known to be of a kind without hashing all of what a kind is.
+        seen: dict[tuple[int, tuple[Taint, ...], bool, bool], tuple[_Kind, tuple[GpuDevice, ...], _Changes]] = {}
         for name, node in nodes.items():
             before = self.kinds.get(name)
             if before is not None:
                 changes.setdefault(before, {})[name] = None
                 del kinds[name]
-            if node is not None and node.usable_devices:
+            if node is None:
+                continue
+            short = (id(node.devices), node.taints, node.ready, node.schedulable)
+            if short not in seen:
                 kind = (node.devices, node.taints, node.ready, node.schedulable)
-                alike = changes.get(kind)
-                if alike is None:
-                    alike = changes[kind] = {}
-                alike[name] = PoolNode.of(node, all_taken.get(name, _NOTHING))
+                usable = node.usable_devices
+                seen[short] = (kind, usable, changes.setdefault(kind, {}) if usable else {})
+            kind, usable, alike = seen[short]
+            if usable:
+                alike[name] = PoolNode.of(node, all_taken.get(name, _NOTHING), usable)
                 kinds[name] = kind
         pools = dict(self.pools)
         for kind, other in self._taking((name for name in taken if name not in nodes), all_taken).items():

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from modelserving.cluster.facts import PodRequests
 
@@ -46,7 +47,7 @@ class Taken:
 
     def count(self, resource: str) -> int:
         """Devices of an extended resource."""
-        return next((count for name, count in self.devices if name == resource), 0)
+        return next((count for name, count in self.devices if name == resource), 0) if self.devices else 0
 
     def plus(self, pod: PodRequests, sign: int = 1) -> "Taken":
         """With a pod more; with `sign` -1, with one less."""
@@ -72,16 +73,28 @@ class Taken:
 
 def taken_by(pods: Iterable[PodRequests]) -> dict[str, Taken]:
     """Add up what pods take of each node."""
-    taken: dict[str, Taken] = {}
-    nothing = Taken()
+    by_node: dict[str, list[PodRequests]] = {}
     for pod in pods:
-        taken[pod.node] = taken.get(pod.node, nothing).plus(pod)
-    return taken
+        by_node.setdefault(pod.node, []).append(pod)
+    return {node: _together(found) for node, found in by_node.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class FreeNode:
-    """What one node still has of one kind of GPU, and beside it.
+def _together(pods: list[PodRequests]) -> Taken:
+    counts: dict[str, int] = {}
+    for pod in pods:
+        for resource, count in pod.devices:
+            counts[resource] = counts.get(resource, 0) + count
+    return Taken(
+        tuple(sorted(counts.items())),
+        sum([pod.cpu_millis for pod in pods]),
+        sum([pod.memory_bytes for pod in pods]),
+        sum([pod.ephemeral_bytes for pod in pods]),
+        sum([pod.pods for pod in pods]),
+    )
+
+
+class FreeNode(NamedTuple):
+    """What one node still has of one kind of GPU, and beside it. There is one for each node: a tuple is made in half the time.
 
     Attributes:
         name: node's name.

@@ -61,6 +61,7 @@ class ClusterPicture:
         self._quotas: dict[tuple[str, str], Quota] = {}
         self._pods: dict[str, PodRequests] = {}
         self._taken: dict[str, dict[str, Taken]] = defaultdict(dict)
+        self._together: dict[tuple[str, str], PodRequests] = {}
         self._bound: dict[str, int] = defaultdict(int)
         self._assumed: dict[str, _Assumed] = {}
         self._pools = Pools()
@@ -162,10 +163,13 @@ class ClusterPicture:
             self.put_pod(uid, pod)
 
     def _count(self, pod: PodRequests, sign: int) -> None:
-        owners = self._taken[pod.node]
-        owners[pod.owner] = owners.get(pod.owner, _NOTHING).plus(pod, sign)
-        if not owners[pod.owner].pods:
-            del owners[pod.owner]
+        owners, where = self._taken[pod.node], (pod.node, pod.owner)
+        taken = owners.get(pod.owner, _NOTHING).plus(pod, sign)
+        if taken.pods:
+            owners[pod.owner] = taken
+            self._together[where] = _as_one(pod.node, pod.owner, taken)
+        else:
+            del owners[pod.owner], self._together[where]
         if pod.owner and pod.node:
             self._bound[pod.owner] += sign
             if not self._bound[pod.owner]:
@@ -195,10 +199,9 @@ class ClusterPicture:
         """The picture of this moment."""
         self._drop_settled()
         if self._snapshot is None:
-            pods = tuple(self._requests())
             self._snapshot = ClusterSnapshot(
                 nodes=tuple(self._nodes.values()),
-                pods=pods,
+                pods=(*self._together.values(), *self._expected()),
                 declared=self._declared,
                 quotas=tuple(self._quotas.values()),
                 prices=self._prices,
@@ -221,13 +224,6 @@ class ClusterPicture:
             self._pools = self._pools.updated(nodes, taken)
             self._nodes_changed, self._taken_changed = set(), set()
         return self._pools
-
-    def _requests(self) -> Iterator[PodRequests]:
-        for node, owners in self._taken.items():
-            for owner, taken in owners.items():
-                amounts = (taken.devices, taken.cpu_millis, taken.memory_bytes, taken.ephemeral_bytes, taken.pods)
-                yield PodRequests("", "", node, owner, *amounts)
-        yield from self._expected()
 
     def _expected(self) -> Iterator[PodRequests]:
         """Pods that are assumed and not bound yet."""
@@ -275,6 +271,12 @@ class ClusterPicture:
         assumed = self._assumed.get(key)
         for pod in assumed.pods if assumed is not None else ():
             self._touch_pods(pod.node)
+
+
+def _as_one(node: str, owner: str, taken: Taken) -> PodRequests:
+    """All pods of one owner on one node, counted together."""
+    amounts = (taken.devices, taken.cpu_millis, taken.memory_bytes, taken.ephemeral_bytes, taken.pods)
+    return PodRequests("", "", node, owner, *amounts)
 
 
 def _best_fit(

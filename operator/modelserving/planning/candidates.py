@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from modelserving.cluster.capacity import NodeShape
 from modelserving.planning.checkpoints import Method
 from modelserving.planning.ladder import AS_ASKED, Rung
-from modelserving.planning.layouts import Layout, Limits, Tier, layouts
+from modelserving.planning.layouts import MOST_NODES, Layout, Limits, Tier, layouts
 from modelserving.planning.request import PlanRequest
 
 
@@ -133,7 +133,7 @@ def _layouts(request: PlanRequest, method: Method, shape: NodeShape, tier: Tier)
     if tier is Tier.ACROSS_NODES and facts.supports_pipeline and request.tensor_parallel_size is None:
         return
     # Slices of a GPU reach each other neither in a node nor over the network.
-    nodes = 1 if shape.is_slice else sum(group.count for group in shape.groups)
+    nodes = 1 if shape.is_slice else min(MOST_NODES, sum(group.count for group in shape.groups))
     most_gpus = request.max_gpus_per_replica or shape.gpus_per_node * nodes
     limits = Limits(
         gpus_per_node=shape.max_devices_per_pod,

@@ -13,6 +13,7 @@ tiers, and a later tier is looked at only where nothing of an earlier one does:
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
 # Nodes that one replica may span. Beyond it a pipeline is longer than any that vLLM's users report, and no model needs it.
 MOST_NODES = 16
@@ -85,8 +86,13 @@ class Limits:
     pipeline_parallel_size: int | None = None
 
 
-def layouts(limits: Limits, tier: Tier) -> Iterator[Layout]:
+@lru_cache(maxsize=1024)
+def layouts(limits: Limits, tier: Tier) -> tuple[Layout, ...]:
     """List the layouts of a tier, experts cut, in no particular order."""
+    return tuple(_layouts(limits, tier))
+
+
+def _layouts(limits: Limits, tier: Tier) -> Iterator[Layout]:
     if tier in (Tier.ONE_NODE, Tier.STAGES_ON_A_NODE):
         spans: range = range(1, 2)
     else:

@@ -40,16 +40,17 @@ def place(
     """Place replicas on the nodes of a shape, with pods of this need."""
     nodes = layout.nodes
     free = 0 if shape.declared else shape.replicas_for(need) // nodes
-    crowded = _same(
-        usable_shapes(request, snapshot, own_pods_count=True), shape.gpu.product, shape.gpu_resource, shape.selector
-    )
+    crowded: NodeShape | None = shape
+    if any(pod.owner == request.key for pod in snapshot.pods):
+        found = usable_shapes(request, snapshot, own_pods_count=True)
+        crowded = _same(found, shape.gpu.product, shape.gpu_resource, shape.selector)
     return Placement(
         gpu_product=shape.gpu.product,
         gpu_resource=shape.gpu_resource,
         gpus_per_node=layout.gpus_per_node,
         nodes_per_replica=nodes,
         free_now=free,
-        beside_now=crowded.replicas_for(need) // nodes if crowded is not None else 0,
+        beside_now=0 if crowded is None or shape.declared else crowded.replicas_for(need) // nodes,
         waiting=_waiting(request, shape, layout, need, free) or _over_quota(request, snapshot, shape, layout, need),
         selector=shape.selector,
     )
