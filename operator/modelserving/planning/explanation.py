@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from modelserving.api.reasons import Reason
 from modelserving.cluster.capacity import NodeShape
+from modelserving.cluster.declared import DeclaredShape
 from modelserving.cluster.nvidia import PRODUCT_LABEL
 from modelserving.cluster.snapshot import ClusterSnapshot, NodeFacts
 from modelserving.planning.checkpoints import Method
@@ -65,7 +66,37 @@ def cautions(chosen: Evaluated) -> tuple[str, ...]:
 
 
 def no_nodes(request: PlanRequest, snapshot: ClusterSnapshot, shapes: Sequence[NodeShape]) -> Rejection:
-    """Explain why there is no node to consider at all."""
+    """Explain why there is no node to consider at all, neither one that exists nor one that is declared."""
+    found = _no_nodes_that_exist(request, snapshot, shapes)
+    declared = "; ".join(f"{shape.name}: {_against(request, shape)}" for shape in snapshot.declared)
+    if not declared:
+        return found
+    return Rejection(found.reason, f"{found.message} Nor will any that can be made do: {declared}.")
+
+
+def no_layout(request: PlanRequest, shapes: Sequence[NodeShape]) -> Rejection:
+    """Explain why nodes are there and none of them can be made use of as is asked."""
+    asked = {
+        "spec.gpu.tensorParallelSize": request.tensor_parallel_size,
+        "spec.gpu.pipelineParallelSize": request.pipeline_parallel_size,
+        "spec.gpu.maxPerReplica": request.max_gpus_per_replica,
+    }
+    stated = " with ".join(f"{field} {value}" for field, value in asked.items() if value is not None)
+    most = max(shape.max_devices_per_pod for shape in shapes)
+    return Rejection(
+        Reason.NO_GPU_NODES.value,
+        f"No GPUs can be put together as {stated or 'a replica'} asks: the largest node gives one pod {most} of them.",
+    )
+
+
+def _against(request: PlanRequest, shape: DeclaredShape) -> str:
+    """What keeps the pods off nodes of a declared shape."""
+    why = shape.node.problem or obstacle_of(request, shape.node)
+    others = sorted(shape.node.products - set(request.gpu_products)) if request.gpu_products else []
+    return why or (f"has {', '.join(others)}" if others else f"there are {shape.max_nodes} of it already, its limit")
+
+
+def _no_nodes_that_exist(request: PlanRequest, snapshot: ClusterSnapshot, shapes: Sequence[NodeShape]) -> Rejection:
     products = sorted({shape.gpu.product for shape in shapes})
     if request.gpu_products and not set(products) & set(request.gpu_products):
         asked = ", ".join(request.gpu_products)
@@ -74,14 +105,6 @@ def no_nodes(request: PlanRequest, snapshot: ClusterSnapshot, shapes: Sequence[N
         why = f": {_named(request, of_these)}" if of_these else ""
         return Rejection(
             Reason.NO_GPU_NODES.value, f"No usable node has a GPU of spec.gpu.products ({asked}){why}{has}."
-        )
-    if products:
-        limit = request.tensor_parallel_size or 0
-        most = max(shape.gpus_per_node for shape in shapes)
-        return Rejection(
-            Reason.NO_GPU_NODES.value,
-            f"No node can take spec.gpu.tensorParallelSize {limit} within spec.gpu.maxPerReplica "
-            f"{request.max_gpus_per_replica or 'unlimited'}; the largest has {most} GPUs.",
         )
     with_gpus = [node for node in snapshot.nodes if node.gpu_count or node.problem]
     if not with_gpus:

@@ -57,7 +57,7 @@ def plan(
     if isinstance(ways, Rejection):
         return ways
     if not asked.rejected:
-        return explanation.no_nodes(request, snapshot, usable)
+        return explanation.no_layout(request, (*sources[0], *sources[1]))
     notes = _notes((way.facts for way in ways), version)
     refused = explanation.rejection(request, ways, asked.rejected, _sizes(ways), remedies(search))
     return Rejection(refused.reason, refused.message, refused.rejected, notes, refused.remedies)
