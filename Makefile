@@ -60,8 +60,10 @@ unit: $(STAMP) ## tests that need no cluster, and the coverage of the pure packa
 	$(BIN)/coverage report --include='$(PURE_FILES)' --fail-under=95
 	$(PYTEST) -n auto --dist worksteal $(OPTIMALITY)
 
+# Two control planes side by side: most of their tests wait for something.
 cluster-tests: $(STAMP) ## the operator against a real API server
-	$(PYTEST) tests/cluster
+	@$(LOCAL) -m localcluster build >/dev/null
+	$(PYTEST) -n 2 --dist loadfile tests/cluster
 
 bench: $(STAMP) ## figures beside those of the best operators of the field
 	@$(LOCAL) -m bench $(BENCH)

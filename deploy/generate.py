@@ -49,8 +49,9 @@ metadata:
 def reference() -> str:
     """Return docs/reference.md: the resource's fields, then the operator's settings."""
     rows = [
-        f"| `{to_camel(name)}` | `{ENVIRONMENT_PREFIX}{name.upper()}` | `{json.dumps(field.get('default'))}` | {field['description']} |"
+        f"| `{to_camel(name)}` | `{ENVIRONMENT_PREFIX}{name.upper()}` | `{json.dumps(default)}` | {field['description']} |"
         for name, field in Settings.model_json_schema()["properties"].items()
+        for default in [Settings.model_fields[name].get_default(call_default_factory=True)]
     ]
     head = [
         "## Settings of the operator",
