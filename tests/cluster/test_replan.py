@@ -160,6 +160,18 @@ def test_of_twenty_on_twelve_gpus_twelve_run_and_eight_say_what_they_wait_for(
     assert "" not in nodes_of_pods(servings)
 
 
+def test_a_node_that_vanishes_under_a_plan_just_made_loses_nothing(servings: Servings) -> None:
+    cluster = servings.cluster
+    servings.create("left", LLAMA, contextLength=8192, gpu={"products": [L40S]})
+    cluster.kubectl("delete", "node", L40S_NODE)
+    said = servings.wait("left", "Degraded", "NodesChanged", timeout=60)
+    assert f"The plan is for {L40S}, and no node has that any more" in said
+    assert servings.get("left", "deployments")["spec"]["replicas"] == 1
+    cluster.add_nodes(node_set("l40s-x4"))
+    servings.wait_ready("left")
+    assert nodes_of_pods(servings, "left") == [L40S_NODE]
+
+
 def test_a_quota_that_refuses_the_pods_is_told_before_and_heard_of_when_it_grows(servings: Servings) -> None:
     quota = {
         "apiVersion": "v1",
