@@ -28,6 +28,7 @@ class Reason(StrEnum):
     NO_GPU_NODES = "NoGPUNodes"
     NOTHING_FITS = "InsufficientGPUMemory"
     VARIANT_NEEDED = "VariantNeeded"
+    NODES_TOO_SMALL = "NodesTooSmall"
     OVER_QUOTA = "QuotaExceeded"
     NOT_ALLOWED = "NotAllowedBySettings"
     NAME_CONFLICT = "NameConflict"

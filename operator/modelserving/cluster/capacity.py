@@ -10,7 +10,7 @@ from modelserving.cluster.declared import DeclaredShape
 from modelserving.cluster.facts import GpuDevice, NodeFacts
 from modelserving.cluster.interconnect import Interconnect
 from modelserving.cluster.pools import Pool, PoolNode, Pools
-from modelserving.cluster.room import FreeGroup, FreeNode, PodNeed, Taken, taken_by
+from modelserving.cluster.room import FreeGroup, FreeNode, Most, PodNeed, Taken, taken_by
 from modelserving.cluster.snapshot import ClusterSnapshot
 from modelserving.engine.device import Gpu
 
@@ -27,7 +27,7 @@ class NodeShape:
         gpu: the GPU; where nodes differ in memory (ECC, driver), the one with the least.
         gpu_resource: extended resource that counts it.
         gpus_per_node: allocatable GPUs of the largest node.
-        host_memory_bytes: allocatable host memory of the node with the most.
+        most: what the node with the most of each amount can allocate beside GPUs.
         groups: the nodes, by what is free on them.
         interconnect: how GPUs of one node reach each other.
         is_slice: whether a GPU is a MIG slice.
@@ -39,13 +39,18 @@ class NodeShape:
     gpu: Gpu
     gpu_resource: str
     gpus_per_node: int
-    host_memory_bytes: int
+    most: Most
     groups: tuple[FreeGroup, ...]
     interconnect: Interconnect = Interconnect.PCIE
     is_slice: bool = False
     selector: tuple[tuple[str, str], ...] = ()
     price_per_gpu_hour: float | None = None
     declared: str = ""
+
+    @property
+    def host_memory_bytes(self) -> int:
+        """Allocatable host memory of the node with the most."""
+        return self.most.memory_bytes
 
     @property
     def max_devices_per_pod(self) -> int:
@@ -169,7 +174,7 @@ def _shape(parts: list[tuple[Pool, int]], prices: Mapping[str, float]) -> NodeSh
         gpu=gpu,
         gpu_resource=first.resource,
         gpus_per_node=max(device.count for device in devices),
-        host_memory_bytes=max(pool.most_memory_bytes for pool, _ in parts),
+        most=Most(*map(max, zip(*(pool.most for pool, _ in parts), strict=True))),
         groups=tuple(group for pool, index in parts for _, group in sorted(pool.groups[index].items())),
         interconnect=first.interconnect,
         is_slice=first.is_slice,
@@ -206,7 +211,7 @@ def _declared(shape: DeclaredShape, device: GpuDevice, nodes: int, prices: Mappi
         gpu=device.gpu,
         gpu_resource=device.resource,
         gpus_per_node=device.count,
-        host_memory_bytes=shape.node.memory_bytes,
+        most=Pool({"": PoolNode.of(shape.node, Taken())}).most,
         groups=(FreeGroup(nodes, free, {}),),
         interconnect=device.interconnect,
         is_slice=device.is_slice,

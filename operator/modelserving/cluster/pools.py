@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from modelserving.cluster.facts import GpuDevice, NodeFacts, PodRequests, Taint
-from modelserving.cluster.room import UNSTATED, FreeGroups, FreeNode, Taken, grouped, regrouped, taken_by
+from modelserving.cluster.room import UNSTATED, FreeGroups, FreeNode, Most, Taken, grouped, regrouped, taken_by
 
 # Stands among label keys for the name of the node, which `matchFields` of an affinity may ask for.
 NODE_NAME = "metadata.name"
@@ -83,11 +83,16 @@ class Pool:
         return tuple(grouped([node.free[index] for node in nodes]) for index in range(len(self.devices)))
 
     @cached_property
-    def most_memory_bytes(self) -> int:
-        """Allocatable host memory of the node with the most."""
+    def most(self) -> Most:
+        """The most that a node has of each amount when nothing runs on it."""
         if self.derived is not None:
-            return self.derived.most_memory_bytes
-        return max(node.facts.memory_bytes for node in self.nodes.values())
+            return self.derived.most
+        facts = [node.facts for node in self.nodes.values()]
+        return Most(
+            max([node.cpu_millis for node in facts]),
+            max([node.memory_bytes for node in facts]),
+            max([UNSTATED if node.ephemeral_bytes is None else node.ephemeral_bytes for node in facts]),
+        )
 
     @cached_property
     def _splits(self) -> dict[frozenset[str], tuple["Pool", ...]]:
@@ -136,7 +141,7 @@ class Pool:
             for labels, parts in self._splits.items()
             if len(parts) <= MOST_PARTS_CARRIED
         }
-        return Pool(after, Derived(groups, self.most_memory_bytes, splits, steps))
+        return Pool(after, Derived(groups, self.most, splits, steps))
 
     def _taking_some(self, nodes: Mapping[str, PoolNode]) -> "Pool":
         inside = {name: node for name, node in nodes.items() if name in self.nodes}
@@ -154,13 +159,13 @@ class Derived:
 
     Attributes:
         groups: as `Pool.groups`.
-        most_memory_bytes: as `Pool.most_memory_bytes`.
+        most: as `Pool.most`.
         splits: parts by the labels in which their nodes agree.
         steps: changes since all nodes were looked at.
     """
 
     groups: tuple[FreeGroups, ...]
-    most_memory_bytes: int
+    most: Most
     splits: Mapping[frozenset[str], tuple[Pool, ...]]
     steps: int
 

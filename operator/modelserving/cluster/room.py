@@ -71,6 +71,20 @@ class Taken:
         )
 
 
+class Most(NamedTuple):
+    """The most that any of some nodes can allocate.
+
+    Attributes:
+        cpu_millis: CPU in millicores.
+        memory_bytes: host memory.
+        ephemeral_bytes: local storage.
+    """
+
+    cpu_millis: int
+    memory_bytes: int
+    ephemeral_bytes: int = UNSTATED
+
+
 def taken_by(pods: Iterable[PodRequests]) -> dict[str, Taken]:
     """Add up what pods take of each node."""
     by_node: dict[str, list[PodRequests]] = {}

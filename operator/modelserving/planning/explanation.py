@@ -18,6 +18,8 @@ from modelserving.units import format_gib
 
 # What engine.rules refuses a model by that vLLM has no class for.
 ARCHITECTURE_NOT_SUPPORTED = "ArchitectureNotSupported"
+# What is against candidates that would run if only their pods could start.
+_NEVER_STARTED = (Reason.NODES_TOO_SMALL, Reason.OVER_QUOTA)
 # Nodes named in a message before the rest is only counted.
 _NODES_NAMED = 3
 
@@ -130,16 +132,16 @@ def rejection(
     remedies: tuple[Remedy, ...] = (),
 ) -> Rejection:
     """Put together why no candidate passed, naming the nearest one and what would help."""
+    never_started = next((entry for entry in rejected if entry.reason in _NEVER_STARTED), None)
+    if never_started is not None:
+        message = f"{sizes}; {never_started.candidate} would do, but {never_started.message.removesuffix('.')}."
+        return Rejection(str(never_started.reason), message, tuple(rejected))
     reasons = {(entry.reason, entry.message) for entry in rejected}
     if len(reasons) == 1 and rejected[0].reason != Reason.NOTHING_FITS:
         reason, message = reasons.pop()
         # What a model weighs matters to whom it is refused as a model, not to whom a field of the spec is refused.
         weighs = reason == ARCHITECTURE_NOT_SUPPORTED
         return Rejection(reason, f"{sizes}; {message}" if weighs else message, tuple(rejected[:1]))
-    over_quota = next((entry for entry in rejected if entry.reason == Reason.OVER_QUOTA), None)
-    if over_quota is not None:
-        message = f"{sizes}; {over_quota.candidate} would do, but {over_quota.message}"
-        return Rejection(Reason.OVER_QUOTA.value, message, tuple(rejected))
     short_of_memory = [entry for entry in rejected if entry.shortfall_bytes > 0]
     if not short_of_memory:
         return Rejection(

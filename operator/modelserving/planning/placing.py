@@ -106,6 +106,27 @@ def _waiting(request: PlanRequest, shape: NodeShape, layout: Layout, need: PodNe
     )
 
 
+def too_small(shape: NodeShape, need: PodNeed) -> str:
+    """Say what the largest nodes of a shape have too little of for a pod, whatever runs there; empty if nothing."""
+    most = shape.most
+    if need.cpu_millis > most.cpu_millis:
+        return (
+            f"a pod asks for {need.cpu_millis / MILLIS:g} CPUs, the largest such node has {most.cpu_millis / MILLIS:g}; "
+            "spec.pod.resources.requests.cpu may ask for fewer"
+        )
+    if need.memory_bytes > most.memory_bytes:
+        return (
+            f"a pod asks for {format_gib(need.memory_bytes)} of host memory, the largest such node has "
+            f"{format_gib(most.memory_bytes)}"
+        )
+    if need.ephemeral_bytes > most.ephemeral_bytes:
+        return (
+            f"a pod asks for {format_gib(need.ephemeral_bytes)} of local storage, the largest such node has "
+            f"{format_gib(most.ephemeral_bytes)}; spec.cache.persistentVolumeClaim keeps weights elsewhere"
+        )
+    return ""
+
+
 def quota_in_the_way(
     request: PlanRequest, snapshot: ClusterSnapshot, gpu_resource: str, layout: Layout, need: PodNeed
 ) -> QuotaObstacle | None:

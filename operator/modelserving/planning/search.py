@@ -23,6 +23,7 @@ from modelserving.planning.checkpoints import Method, methods
 from modelserving.planning.evaluation import Evaluated, evaluate
 from modelserving.planning.ladder import AS_ASKED, Rung, rungs, widest
 from modelserving.planning.layouts import Tier
+from modelserving.planning.placing import too_small
 from modelserving.planning.plan import Rejected, Rejection
 from modelserving.planning.request import PlanRequest
 from modelserving.planning.settling import at_most, given_up, matches, settle
@@ -159,7 +160,7 @@ class Search:
                 continue
             if (candidate.order, product) in hopeless:
                 continue
-            outcome = self._within_quota(check(self.request, candidate, self.version))
+            outcome = self._startable(check(self.request, candidate, self.version))
             if isinstance(outcome, Rejected):
                 rejected.append(outcome)
                 if outcome.reason in WHATEVER_THE_LAYOUT:
@@ -181,7 +182,7 @@ class Search:
         for place, candidate in sorted(enumerate(candidates), key=lambda entry: -entry[1].gpus):
             if least is not None and not matches(self.request, candidate, self.version, least):
                 continue
-            outcome = self._within_quota(settle(self.request, candidate, self.version))
+            outcome = self._startable(settle(self.request, candidate, self.version))
             if isinstance(outcome, Rejected):
                 rejected.append(outcome)
                 continue
@@ -191,11 +192,17 @@ class Search:
         passed.sort(key=lambda entry: (given_up(entry[1]), not self.is_free(entry[1]), entry[0]))
         return Found(tuple(outcome for _, outcome in passed), tuple(rejected))
 
-    def _within_quota(self, outcome: Evaluated | Rejected) -> Evaluated | Rejected:
-        if isinstance(outcome, Rejected) or not (message := self.quota(outcome)):
+    def _startable(self, outcome: Evaluated | Rejected) -> Evaluated | Rejected:
+        """What passes, unless its pods could never start: no node is large enough beside its GPUs, or a quota forbids them."""
+        if isinstance(outcome, Rejected):
             return outcome
         candidate = outcome.candidate
-        return Rejected(candidate.label, Reason.OVER_QUOTA, message, candidate.gpus, candidate.shape.gpu.product)
+        reason, message = Reason.NODES_TOO_SMALL, too_small(candidate.shape, pod_need(self.request, outcome))
+        if not message:
+            reason, message = Reason.OVER_QUOTA, self.quota(outcome)
+        if not message:
+            return outcome
+        return Rejected(candidate.label, reason, message, candidate.gpus, candidate.shape.gpu.product)
 
     def is_free(self, outcome: Evaluated) -> bool:
         """Whether all replicas could start now."""

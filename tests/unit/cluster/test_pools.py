@@ -87,7 +87,7 @@ def parts(pools: Pools, labels: frozenset[str], without: dict[str, Taken]) -> ob
             (
                 (
                     sorted(pool.nodes),
-                    pool.most_memory_bytes,
+                    pool.most,
                     [{key: g.members for key, g in e.items()} for e in pool.groups],
                 )
                 for pool in pools.parts(labels, gone)

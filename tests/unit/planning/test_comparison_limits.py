@@ -73,7 +73,7 @@ def test_the_least_offload_fits_and_a_gib_less_does_not() -> None:
 
 def test_host_memory_that_does_not_suffice_is_told() -> None:
     tried = trial(LLAVA, H100, context_length=8192)
-    small = replace(tried, shape=replace(tried.shape, host_memory_bytes=64 * GIB))
+    small = replace(tried, shape=replace(tried.shape, most=tried.shape.most._replace(memory_bytes=64 * GIB)))
     assert isinstance(small.config, EngineConfig)
     found = least_offload(small, small.config)
     assert isinstance(found, Obstacle)
