@@ -38,11 +38,11 @@ def module_tensors(
     Args:
         module: the module.
         share: what of it the rank has, padded as its kernel asks.
-        dtype: the model's dtype.
+        dtype: the module's dtype.
         stored: how the checkpoint is quantized, if it is.
         online: method that quantizes on the fly, if one does.
     """
-    size = DTYPE_BYTES[module.fixed_dtype or dtype]
+    size = DTYPE_BYTES[dtype]
     kept = _quantized(module, share, size, stored, online)
     bias = (share.bias * size,) if share.bias else ()
     if kept is None:
