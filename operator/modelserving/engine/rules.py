@@ -12,6 +12,7 @@ from modelserving.engine.cache_rules import cache_dtype_objection
 from modelserving.engine.config import EngineConfig, EngineRefusal
 from modelserving.engine.defaults import resolve_dtype
 from modelserving.engine.device import Gpu
+from modelserving.engine.expert_blocks import expert_blocks_objection
 from modelserving.engine.quantization import (
     DEPRECATED,
     KEEPS_OWN,
@@ -226,7 +227,8 @@ def _parallelism(case: _Case) -> EngineRefusal | None:
             "MoreStagesThanLayers",
             f"{case.facts.num_layers} layers cannot fill {case.config.pipeline_parallel_size} pipeline stages.",
         )
-    return divisibility.objection(case.facts, case.config)
+    objection = divisibility.objection(case.facts, case.config)
+    return objection or expert_blocks_objection(case.facts, case.config, case.gpu)
 
 
 _RULES: tuple[Callable[[_Case], EngineRefusal | None], ...] = (
