@@ -190,6 +190,12 @@ def _quantization_runs(case: _Case) -> EngineRefusal | None:
             f"{case.facts.model} is quantized with desc_act (activation order), which vLLM {case.version.text} refuses. "
             "Use a checkpoint with desc_act=false.",
         )
+    if stored is not None and stored.method == "gptq" and not stored.symmetric and case.version.symmetric_gptq:
+        return EngineRefusal(
+            "AsymmetricGptqNotSupported",
+            f"{case.facts.model} is quantized by GPTQ with sym=false, for which vLLM {case.version.text} has no kernel. Use a "
+            "checkpoint with sym=true, or AWQ.",
+        )
     if method.online and case.config.cpu_offload_bytes > 0:
         return EngineRefusal(
             "OffloadWithOnTheFlyQuantization",

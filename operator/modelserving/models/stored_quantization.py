@@ -117,6 +117,7 @@ def _awq(fields: Fields) -> Quantization:
         strategy="channel" if group is None else "group",
         group_size=group,
         zero_point=True,
+        symmetric=not fields.flag("zero_point", True),
         lm_head=fields.flag("lm_head"),
         ignored=fields.texts("modules_to_not_convert"),
     )
@@ -130,6 +131,7 @@ def _gptq(fields: Fields) -> Quantization:
         strategy="channel" if group is None else "group",
         group_size=group,
         zero_point=True,
+        symmetric=fields.flag("sym", True),
         desc_act=fields.flag("desc_act") and group is not None,
         lm_head=fields.flag("lm_head"),
         # Per-module overrides of bits and groups (GPTQModel).
