@@ -145,6 +145,8 @@ DECODERS: dict[str, dict[str, Any]] = {
         "intermediate_size": 128,
         "shared_intermediate_size": 256,
     },
+    "GraniteSWAForCausalLM": {"layer_rope_theta": [0, 10000.0, 10000.0, 20000.0]},
+    "GraniteMoeSWAForCausalLM": {"num_local_experts": 8, "num_experts_per_tok": 2, "intermediate_size": 128},
     "MiMoV2FlashForCausalLM": {
         "head_dim": 96,
         "v_head_dim": 64,
