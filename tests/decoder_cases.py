@@ -145,6 +145,15 @@ DECODERS: dict[str, dict[str, Any]] = {
         "intermediate_size": 128,
         "shared_intermediate_size": 256,
     },
+    "Cohere2MoeForCausalLM": {
+        **_EXPERTS,
+        "head_dim": 64,
+        "first_k_dense_replace": 1,
+        "prefix_dense_intermediate_size": 1024,
+        "num_shared_experts": 1,
+    },
+    "GraniteSWAForCausalLM": {"layer_rope_theta": [0, 10000.0, 10000.0, 20000.0]},
+    "GraniteMoeSWAForCausalLM": {"num_local_experts": 8, "num_experts_per_tok": 2, "intermediate_size": 128},
     "MiMoV2FlashForCausalLM": {
         "head_dim": 96,
         "v_head_dim": 64,

@@ -7,7 +7,7 @@ layers/vocab_parallel_embedding.py, layers/mamba/mamba_mixer2.py, and create_wei
 from collections.abc import Iterator
 
 from modelserving.engine.config import EngineConfig, EngineRefusal
-from modelserving.engine.expert_kernels import alignment, expert_block, padded
+from modelserving.engine.expert_kernels import alignment, expert_block, expert_group, padded
 from modelserving.engine.quantization import method_of, online_method
 from modelserving.engine.shares import VOCABULARY_PADDING, Share, padded_vocabulary, section_ranks, share, towers_whole
 from modelserving.models.facts import ModelFacts, Module, Quantization, Split
@@ -134,7 +134,9 @@ def _stored_share(module: Module, part: Share, ranks: int, stored: Quantization)
         block = expert_block(module, part, stored.block_shape) if module.experts else stored.block_shape
         return _blocks(module, part, ranks, stored.method, *block)
     if stored.group_size and not (module.experts and stored.method in _UNCHECKED_EXPERTS):
-        reason = _multiple(module, part, ranks, stored.group_size, f"{stored.method} groups inputs by")
+        found = expert_group(module, part, stored.method, stored.group_size)
+        group = stored.group_size if found is None else found[0]
+        reason = _multiple(module, part, ranks, group, f"{stored.method} groups inputs by")
         if reason is not None:
             return reason
     packed = _WORD_BITS // stored.bits if stored.method in _PACKING else 1

@@ -18,6 +18,10 @@ _MXFP4 = frozenset({"mxfp4", "gpt_oss_mxfp4", "deepseek_v4_fp8"})
 _BLOCKS = "fp8_per_block"
 # Kernels take no finer blocks (oracle/fp8.py, refine_fp8_moe_block_shape).
 _FINEST_BLOCK = 32
+# Methods whose experts are packed integers with a choice of kernel, what Marlin takes of them, and how fine groups become where
+# it takes them not (marlin_utils.py, check_moe_marlin_supports_config; moe_wna16.py, create_weights).
+_CHOOSING = frozenset({"awq", "gptq"})
+_MARLIN_TILE, _MARLIN_GROUPS, _FINEST_GROUP = 128, (32, 64, 128), 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +78,23 @@ def expert_block(module: Module, share: Share, block: tuple[int, int]) -> tuple[
         return block
     refined = gcd(*block, inner, width)
     return (refined, refined) if refined >= _FINEST_BLOCK else block
+
+
+def expert_group(module: Module, share: Share, method: str, group: int) -> tuple[int, bool] | None:
+    """(group, whether it is Marlin's layout) of packed integer experts; None where no kernel takes them.
+
+    Marlin takes a hidden size of whole tiles and groups that no rank cuts; else another kernel takes over, which halves the
+    group until it divides (auto_gptq.py, auto_awq.py, moe_wna16.py).
+    """
+    if not module.experts or method not in _CHOOSING:
+        return group, True
+    inner, width = share.rows[0], share.columns
+    if module.split is Split.ROW:
+        inner, width = width, inner
+    if width % _MARLIN_TILE == 0 and group in _MARLIN_GROUPS and inner % group == 0:
+        return group, True
+    while inner % group or width % group:
+        group //= 2
+        if group < _FINEST_GROUP:
+            return None
+    return group, False

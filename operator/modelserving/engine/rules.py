@@ -12,6 +12,7 @@ from modelserving.engine.cache_rules import cache_dtype_objection
 from modelserving.engine.config import EngineConfig, EngineRefusal
 from modelserving.engine.defaults import resolve_dtype
 from modelserving.engine.device import Gpu
+from modelserving.engine.expert_blocks import expert_blocks_objection
 from modelserving.engine.quantization import (
     DEPRECATED,
     KEEPS_OWN,
@@ -189,6 +190,12 @@ def _quantization_runs(case: _Case) -> EngineRefusal | None:
             f"{case.facts.model} is quantized with desc_act (activation order), which vLLM {case.version.text} refuses. "
             "Use a checkpoint with desc_act=false.",
         )
+    if stored is not None and stored.method == "gptq" and not stored.symmetric and case.version.symmetric_gptq:
+        return EngineRefusal(
+            "AsymmetricGptqNotSupported",
+            f"{case.facts.model} is quantized by GPTQ with sym=false, for which vLLM {case.version.text} has no kernel. Use a "
+            "checkpoint with sym=true, or AWQ.",
+        )
     if method.online and case.config.cpu_offload_bytes > 0:
         return EngineRefusal(
             "OffloadWithOnTheFlyQuantization",
@@ -226,7 +233,8 @@ def _parallelism(case: _Case) -> EngineRefusal | None:
             "MoreStagesThanLayers",
             f"{case.facts.num_layers} layers cannot fill {case.config.pipeline_parallel_size} pipeline stages.",
         )
-    return divisibility.objection(case.facts, case.config)
+    objection = divisibility.objection(case.facts, case.config)
+    return objection or expert_blocks_objection(case.facts, case.config, case.gpu)
 
 
 _RULES: tuple[Callable[[_Case], EngineRefusal | None], ...] = (

@@ -79,6 +79,7 @@ class EngineVersion:
         never_splits_large: whether blocks above 20 MiB are kept whole while loading (max_split_size_mb=20).
         warms_sampler: whether the profile run samples with penalties set (PR #57926).
         rejects_act_order: whether GPTQ desc_act and its like are refused (PR #54809).
+        symmetric_gptq: whether GPTQ must be symmetric (auto_gptq.py, TYPE_MAP, in 0.32; earlier versions were not read).
         outer_config_ties: whether embeddings are tied where only the config around a language model's says so
             (config/vllm.py, `with_hf_config`); 0.19's logs show a head of its own for such models.
         methods: values `--quantization` takes.
@@ -104,6 +105,7 @@ class EngineVersion:
     never_splits_large: bool = False
     warms_sampler: bool = False
     rejects_act_order: bool = False
+    symmetric_gptq: bool = False
     outer_config_ties: bool = False
     methods: frozenset[str] = _OLD_METHODS
     online_methods: frozenset[str] = frozenset({"fp8"})
@@ -151,7 +153,14 @@ def _rows() -> tuple[EngineVersion, ...]:
     add(0, 28, 0, methods=_METHODS | online, huge_gpu_tier=True)
     add(0, 30, 0, rejects_act_order=True)
     add(0, 31, 0)
-    add(0, 32, 0, wide_graphs=True, never_splits_large=True, requantizes=True, outer_config_ties=True)
+    add(
+        *(0, 32, 0),
+        wide_graphs=True,
+        never_splits_large=True,
+        requantizes=True,
+        symmetric_gptq=True,
+        outer_config_ties=True,
+    )
     add(0, 33, 0, warms_sampler=True)
     return tuple(rows)
 

@@ -80,6 +80,7 @@ class AttentionGroup:
         page_alignment: bytes that a page is padded to a multiple of. Layers of such a model are packed: each group of
             layers keeps its own pages, and a block is as large as the largest group's.
         is_indexer: whether it holds the keys of a sparse indexer.
+        sinks: whether every head has a sink, a score that no token earns.
     """
 
     kind: AttentionKind
@@ -98,6 +99,7 @@ class AttentionGroup:
     tokens_per_state: int = 1
     page_alignment: int = 1
     is_indexer: bool = False
+    sinks: bool = False
 
     @property
     def keeps_cache(self) -> bool:

@@ -16,6 +16,7 @@ class Quantization:
         block_shape: (rows, columns) that share a scale; only for `block`.
         scale_bytes: bytes of the scale of a block; only for `block`.
         zero_point: whether zero points are stored.
+        symmetric: whether quantized integers stand for numbers on both sides of zero alike, so that zero points say nothing.
         dynamic_activations: True or False where activations are quantized too, None where they are not.
         desc_act: whether GPTQ reordered by activation.
         lm_head: whether the output head is quantized too.
@@ -36,6 +37,7 @@ class Quantization:
     block_shape: tuple[int, int] | None = None
     scale_bytes: int = 4
     zero_point: bool = False
+    symmetric: bool = True
     dynamic_activations: bool | None = None
     desc_act: bool = False
     lm_head: bool = False

@@ -190,7 +190,7 @@ def _sections(
                 f"the ignore entry {show(entry)} was not applied" for entry in unreadable(quantization)
             )
             sections = tuple(part for section in sections for part in _mark_quantized(section, quantization))
-    if quantization is not None:
+    if quantization is not None and family.cache_scales:
         sections += _kv_scales(described, quantization)
     return sections, assumptions
 

@@ -1,16 +1,20 @@
 """How NVIDIA ModelOpt says that a checkpoint is quantized.
 
-Source: vLLM 0.32 model_executor/layers/quantization/modelopt.py (`_from_config`, `_resolve_quant_algo`,
-`is_layer_excluded`).
+Source: vLLM 0.32 model_executor/layers/quantization/modelopt.py (`from_config`, `_resolve_quant_algo`,
+`is_layer_excluded`), utils/torch_utils.py (`get_kv_cache_quant_algo_string`).
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from modelserving.models.fields import Fields, InvalidFieldError
 from modelserving.models.quantization import Quantization
 
 _NV_GROUP, _MX_GROUP = 16, 32
 _MIXED = "MIXED_PRECISION"
+_FP8_BITS, _NV_BITS = 8, 4
+# utils/torch_utils.py, MODELOPT_TO_VLLM_KV_CACHE_DTYPE_MAP.
+_CACHES: Mapping[str, str] = {"fp8": "fp8", "nvfp4": "nvfp4"}
 
 
 def read_modelopt(fields: Fields) -> Quantization:
@@ -19,16 +23,41 @@ def read_modelopt(fields: Fields) -> Quantization:
     Raises:
         InvalidFieldError: a field does not hold what it must.
     """
-    algorithm = fields.text("quant_algo").upper()
+    inner = fields.part("quantization")
+    stated = inner or fields
+    algorithm = stated.text("quant_algo").upper()
     if not algorithm:
-        raise InvalidFieldError(f"{fields.name('quant_algo')} is missing")
-    # Both spellings occur; what is neither text nor object is no scheme that vLLM reads.
-    scheme = fields.raw("kv_cache_scheme") or fields.raw("kv_cache_quant_algo")
-    ignored = fields.texts("ignore") + fields.texts("exclude_modules")
-    kv_cache = "fp8" if scheme is not None else None
+        raise InvalidFieldError(f"{stated.name('quant_algo')} is missing")
+    # ModelOpt's own manner has a part of its own and another key than that of compressed-tensors; each reads its own alone.
+    ignored = fields.texts("ignore") if inner is None else inner.texts("exclude_modules")
+    kv_cache = _cache(fields, stated)
     if algorithm == _MIXED:
-        return _mixed(fields, ignored, kv_cache)
+        return _mixed(stated, ignored, kv_cache)
     return _scheme(algorithm, ignored, kv_cache)
+
+
+def read_mxfp8(fields: Fields) -> Quantization:
+    """Read a description by `quant_method: mxfp8`: the same format under another name (`ModelOptMxFp8Config.from_config`).
+
+    Raises:
+        InvalidFieldError: a field does not hold what it must.
+    """
+    if fields.part("quantization") is not None or fields.text("quant_algo"):
+        return replace(read_modelopt(fields), kv_cache_scheme=None)
+    return _scheme("MXFP8", fields.texts("ignored_layers"))
+
+
+def _cache(fields: Fields, stated: Fields) -> str | None:
+    """Data type of the KV cache, in either spelling, wherever it stands."""
+    keys = ("kv_cache_scheme", "kv_cache_quant_algo")
+    found = next((part.raw(key) for key in keys for part in (stated, fields) if part.raw(key)), None)
+    if isinstance(found, Mapping):
+        if found.get("type") != "float":
+            return None
+        if found.get("num_bits") == _NV_BITS:
+            return "nvfp4"
+        return "fp8" if found.get("num_bits") == _FP8_BITS and found.get("dynamic") is False else None
+    return _CACHES.get(found.lower()) if isinstance(found, str) else None
 
 
 def _scheme(algorithm: str, ignored: tuple[str, ...] = (), kv_cache: str | None = None) -> Quantization:

@@ -11,7 +11,7 @@ from modelserving.models.fields import Fields, show
 from modelserving.models.metadata import ModelMetadata
 from modelserving.models.stored_compressed import LARGEST_GROUP, read_compressed
 from modelserving.models.stored_deepseek import DEEPSEEK_V4, read_deepseek_v4
-from modelserving.models.stored_modelopt import read_modelopt
+from modelserving.models.stored_modelopt import read_modelopt, read_mxfp8
 
 # Files that describe the quantization where config.json does not, and the method that each stands for.
 _FILES = {"quantize_config.json": "gptq", "quant_config.json": "awq", "hf_quant_config.json": "modelopt"}
@@ -35,7 +35,7 @@ def read_quantization(metadata: ModelMetadata) -> Quantization | None:
     config = Fields(metadata.config)
     fields = config.part("quantization_config") or config.part("compression_config")
     if fields is not None:
-        fields, method = _method(fields)
+        method = _method(fields)
         if method == "fp8" and config.text("model_type") == DEEPSEEK_V4:
             return read_deepseek_v4(config, fields, _fp8(fields))
         return _read(method, fields) if method else None
@@ -43,6 +43,8 @@ def read_quantization(metadata: ModelMetadata) -> Quantization | None:
         content = metadata.quantization_files.get(file)
         if content is not None:
             part = Fields({file: content}).required_part(file)
+            if method == "modelopt":
+                return read_modelopt(part)
             part = part.part("quantization") or part
             return _read(part.text("quant_method", method).lower(), part)
     for key in _NESTED:
@@ -58,20 +60,20 @@ def read_quantization(metadata: ModelMetadata) -> Quantization | None:
 def names_no_method(config: Fields) -> bool:
     """Whether config.json describes a quantization that vLLM does not see, since it has no `quant_method`."""
     fields = config.part("quantization_config")
-    return fields is not None and not _method(fields)[1]
+    return fields is not None and not _method(fields)
 
 
-def _method(fields: Fields) -> tuple[Fields, str]:
-    """Where the description stands, and its method; none where vLLM takes the checkpoint for unquantized.
+def _method(fields: Fields) -> str:
+    """Name of the method; none where vLLM takes the checkpoint for unquantized.
 
     ModelOpt may state its algorithm in a part of its own; without that and without `quant_method` vLLM finds no method
     (transformers_utils/model_arch_config_convertor.py, _normalize_quantization_config).
     """
     stated = fields.text("quant_method").lower().replace("compressed_tensors", "compressed-tensors")
     if stated:
-        return fields, stated
+        return stated
     inner = fields.part("quantization")
-    return (inner, "modelopt") if inner is not None and inner.has("quant_algo") else (fields, "")
+    return "modelopt" if inner is not None and inner.has("quant_algo") else ""
 
 
 def _read(method: str, fields: Fields) -> Quantization:
@@ -84,7 +86,9 @@ def _read(method: str, fields: Fields) -> Quantization:
     if method == "compressed-tensors":
         return read_compressed(fields)
     if method in _MODELOPT:
-        return read_modelopt(fields if fields.has("quant_algo") else fields.part("quantization") or fields)
+        return read_modelopt(fields)
+    if method == "mxfp8":
+        return read_mxfp8(fields)
     if method == "mxfp4":
         return _mxfp4(fields)
     bits = 4 if fields.flag("load_in_4bit") else 8 if fields.flag("load_in_8bit") else None
@@ -117,6 +121,7 @@ def _awq(fields: Fields) -> Quantization:
         strategy="channel" if group is None else "group",
         group_size=group,
         zero_point=True,
+        symmetric=not fields.flag("zero_point", True),
         lm_head=fields.flag("lm_head"),
         ignored=fields.texts("modules_to_not_convert"),
     )
@@ -130,6 +135,7 @@ def _gptq(fields: Fields) -> Quantization:
         strategy="channel" if group is None else "group",
         group_size=group,
         zero_point=True,
+        symmetric=fields.flag("sym", True),
         desc_act=fields.flag("desc_act") and group is not None,
         lm_head=fields.flag("lm_head"),
         # Per-module overrides of bits and groups (GPTQModel).

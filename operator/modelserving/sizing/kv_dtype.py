@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from math import ceil
 
+from modelserving.engine.cache_rules import cache_dtype
 from modelserving.engine.config import EngineConfig
 from modelserving.engine.device import Gpu
 from modelserving.models.facts import ModelFacts
@@ -62,8 +63,7 @@ def kv_dtype(facts: ModelFacts, config: EngineConfig, gpu: Gpu) -> str:
     asked = config.kv_cache_dtype
     family = gpu.compute_capability[0]
     if asked == "auto":
-        stored = facts.stored_quantization
-        asked = (stored.kv_cache_scheme if stored is not None else None) or config.dtype
+        asked = cache_dtype(facts, asked) or config.dtype
         if config.dtype == asked and facts.architecture == _FP8_BY_DEFAULT and family == _DATA_CENTER_BLACKWELL:
             asked = "fp8_e4m3"
     return _sparse(asked, family) if _is_sparse(facts) else asked

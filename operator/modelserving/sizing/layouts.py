@@ -7,7 +7,7 @@ are stacked: every tensor is as many times as large as there are experts on the 
 
 from collections.abc import Callable, Mapping
 
-from modelserving.engine.expert_kernels import expert_block
+from modelserving.engine.expert_kernels import expert_block, expert_group
 from modelserving.engine.quantization import method_of
 from modelserving.engine.shares import Share
 from modelserving.models.facts import Module, Quantization
@@ -38,11 +38,11 @@ def module_tensors(
     Args:
         module: the module.
         share: what of it the rank has, padded as its kernel asks.
-        dtype: the model's dtype.
+        dtype: the module's dtype.
         stored: how the checkpoint is quantized, if it is.
         online: method that quantizes on the fly, if one does.
     """
-    size = DTYPE_BYTES[module.fixed_dtype or dtype]
+    size = DTYPE_BYTES[dtype]
     kept = _quantized(module, share, size, stored, online)
     bias = (share.bias * size,) if share.bias else ()
     if kept is None:
@@ -110,17 +110,27 @@ def _four_bit_floats(share: Share, stored: Quantization) -> tuple[int, ...]:
 
 
 def _packed(module: Module, share: Share, size: int, stored: Quantization) -> tuple[int, ...]:
-    """Packed words, a scale in the model's dtype for each group of inputs, packed zero points where they are kept."""
-    groups = ceil_div(share.columns, stored.group_size) if stored.group_size else 1
+    """Packed words, a scale in the model's dtype for each group of inputs, packed zero points where they are kept.
+
+    Routed experts of GPTQ have biases in Marlin's layout; in the one for finer groups they have none, nor zero points that say
+    nothing.
+    """
+    group, is_marlin = stored.group_size, True
+    if group:
+        group, is_marlin = expert_group(module, share, stored.method, group) or (group, True)
+    groups = ceil_div(share.columns, group) if group else 1
     per_word = _WORD_BITS // stored.bits
     weights = ceil_div(share.elements, per_word) * _WORD_BYTES
     scales = share.experts * groups * share.num_rows * size
     zeros = share.experts * groups * ceil_div(share.num_rows, per_word) * _WORD_BYTES
-    zero_points = (zeros,) if stored.zero_point else ()
+    zero_points = (zeros,) if stored.zero_point and (is_marlin or not stored.symmetric) else ()
+    biases = (
+        (share.experts * share.num_rows * size,) if stored.method == "gptq" and module.experts and is_marlin else ()
+    )
     shape: tuple[int, ...] = ()
     if stored.method == "compressed-tensors":
         shape = (_SHAPE_SIDES * size * share.experts if module.experts else _SHAPE_SIDES * _SHAPE_SIDE_BYTES,)
-    return (weights, scales, *zero_points, *shape)
+    return (weights, scales, *zero_points, *shape, *biases)
 
 
 def _per_tensor(share: Share) -> tuple[int, ...]:

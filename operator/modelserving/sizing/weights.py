@@ -13,6 +13,7 @@ from modelserving.engine.config import EngineConfig
 from modelserving.engine.device import Gpu
 from modelserving.engine.expert_kernels import alignment, padded
 from modelserving.engine.quantization import method_of, online_method
+from modelserving.engine.router_kernels import router_dtype
 from modelserving.engine.shares import section_ranks, share, towers_whole
 from modelserving.engine.versions import EngineVersion
 from modelserving.models.facts import ModelFacts, Module, Quantization, Split, Stage
@@ -165,7 +166,7 @@ def _size_sections(
             part = padded(
                 module, part, alignment(_experts_method(module, stored, online), gpu, not (gelu or part.bias > 0))
             )
-            kept = module_tensors(module, part, config.dtype, stored, online)
+            kept = module_tensors(module, part, router_dtype(module, gpu) or config.dtype, stored, online)
             tensors.extend(kept)
             if module.split is Split.COLUMN and module.experts and config.enable_expert_parallel and ranks > 1:
                 tensors.append(module.experts * _EXPERT_MAP_ENTRY)

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from model_cases import GPUS, H100, V32, facts_of
+from family_cases import SMALL
+from model_cases import GPUS, H100, V32, facts_from, facts_of
 from modelserving.engine.batching import BatchFlags, batch_sizes
 from modelserving.engine.config import EngineRefusal
 from modelserving.models.facts import VisionTower
@@ -47,6 +48,13 @@ def test_encoders_see_prompts_whole() -> None:
     refused = batch_sizes(WHISPER, V32, H100, 448, BatchFlags(100))
     assert isinstance(refused, EngineRefusal)
     assert batch_sizes(WHISPER, V32, H100, 448, BatchFlags(448)) == (448, 448)
+
+
+def test_a_video_of_gemma_4_fits_into_a_batch() -> None:
+    vision = {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = {"architectures": ["Gemma4ForConditionalGeneration"], "model_type": "gemma4", "text_config": SMALL}
+    gemma = facts_from({**config, "vision_config": vision})
+    assert batch_sizes(gemma, V32, GPUS["A100-80"], 8192, BatchFlags()) == (32 * (70 + 2 + 6), 256)
 
 
 def test_an_item_that_cannot_be_cut_raises_the_batch() -> None:

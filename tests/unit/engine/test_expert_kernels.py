@@ -3,7 +3,7 @@
 import pytest
 
 from model_cases import GPUS
-from modelserving.engine.expert_kernels import Alignment, alignment, expert_block, padded
+from modelserving.engine.expert_kernels import Alignment, alignment, expert_block, expert_group, padded
 from modelserving.engine.shares import share
 from modelserving.models.facts import Module, Split
 
@@ -50,3 +50,24 @@ def test_blocks_that_ranks_would_cut_are_refined_down_to_32(ranks: int, expected
     w2 = Module("experts.w2", Split.ROW, 768, (2048,), experts=8)
     assert expert_block(w13, share(w13, ranks), (128, 128)) == expected
     assert expert_block(w2, share(w2, ranks), (128, 128)) == expected
+
+
+# sentence: (method, hidden size, intermediate size, ranks, group, what becomes of it)
+GROUPS: dict[str, tuple[str, int, int, int, int, tuple[int, bool] | None]] = {
+    "whole groups": ("gptq", 2048, 768, 2, 128, (128, True)),
+    "groups that ranks would cut": ("gptq", 2048, 768, 4, 128, (64, False)),
+    "groups cut twice": ("awq", 2048, 768, 8, 128, (32, False)),
+    "groups that no kernel makes so fine": ("awq", 2048, 768, 16, 128, None),
+    "a hidden size of no whole tiles": ("gptq", 2112, 768, 1, 64, (64, False)),
+    "a group that Marlin has not": ("gptq", 2048, 768, 1, 256, (256, False)),
+    "a method with one kernel": ("compressed-tensors", 2048, 768, 4, 128, (128, True)),
+}
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_groups_of_packed_experts(name: str) -> None:
+    method, width, inner, ranks, group, expected = GROUPS[name]
+    w13 = Module("experts.w13", Split.COLUMN, width, (inner, inner), experts=8)
+    w2 = Module("experts.w2", Split.ROW, inner, (width,), experts=8)
+    assert expert_group(w13, share(w13, ranks), method, group) == expected
+    assert expert_group(w2, share(w2, ranks), method, group) == expected

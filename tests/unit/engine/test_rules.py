@@ -9,7 +9,7 @@ from model_cases import GPUS, H100, T4, V32, config_of, engine_config, facts_fro
 from modelserving.engine.device import Gpu
 from modelserving.engine.rules import refusal
 from modelserving.engine.versions import EngineVersion, engine_version
-from modelserving.models.facts import ModelFacts
+from modelserving.models.facts import ModelFacts, Quantization
 
 LLAMA = facts_of("llama31-8b")
 QWEN = facts_of("qwen2.5-7b")
@@ -57,6 +57,14 @@ REFUSALS: dict[str, tuple[ModelFacts, Gpu, EngineVersion, dict[str, Any], str, s
     ),
     "too long a context": (LLAMA, H100, V32, {"max_model_len": 131073}, "ContextTooLong", "at most 131,072 tokens"),
     "bfloat16 on Turing": (LLAMA, T4, V32, {"dtype": "bfloat16"}, "DtypeNotSupported", "8.0 or newer"),
+    "asymmetric GPTQ": (
+        replace(LLAMA, stored_quantization=Quantization("gptq", 4, group_size=128, symmetric=False)),
+        H100,
+        V32,
+        {},
+        "AsymmetricGptqNotSupported",
+        "sym=false",
+    ),
     "a flag nobody knows": (LLAMA, H100, V32, {"quantization": "zip"}, "UnknownQuantization", "'zip'"),
     "a checkpoint this version cannot read": (
         facts_of("llama31-8b-bnb"),

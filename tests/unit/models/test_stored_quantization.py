@@ -118,6 +118,40 @@ CASES: dict[str, tuple[Quantization, dict[str, Any]]] = {
         quantized(quant_method="modelopt", quant_algo="FP8", ignore=["lm_head"], kv_cache_scheme="FP8"),
         {"method": "modelopt", "precision": "fp8", "kv_cache_scheme": "fp8", "known": True},
     ),
+    "ModelOpt's own manner before that of compressed-tensors": (
+        quantized(
+            quant_method="modelopt",
+            quant_algo="NVFP4",
+            ignore=["lm_head"],
+            quantization={"quant_algo": "FP8", "exclude_modules": ["visual"], "ignore": ["router"]},
+            kv_cache_quant_algo="FP8",
+        ),
+        {"method": "modelopt", "ignored": ("visual",), "kv_cache_scheme": "fp8"},
+    ),
+    "ModelOpt with a cache in nvfp4": (
+        quantized(quant_method="modelopt", quant_algo="FP8", kv_cache_scheme={"type": "float", "num_bits": 4}),
+        {"kv_cache_scheme": "nvfp4"},
+    ),
+    "ModelOpt with a cache scaled as it goes": (
+        quantized(
+            quant_method="modelopt",
+            quant_algo="FP8",
+            kv_cache_scheme={"type": "float", "num_bits": 8, "dynamic": True},
+        ),
+        {"kv_cache_scheme": None},
+    ),
+    "ModelOpt with a cache of integers": (
+        quantized(quant_method="modelopt", quant_algo="FP8", kv_cache_scheme={"type": "int", "num_bits": 8}),
+        {"kv_cache_scheme": None},
+    ),
+    "mxfp8 by its own name": (
+        quantized(quant_method="mxfp8", ignored_layers=["lm_head"]),
+        {"method": "modelopt_mxfp8", "group_size": 32, "ignored": ("lm_head",), "known": True},
+    ),
+    "mxfp8 by its own name, as ModelOpt writes it": (
+        quantized(quant_method="mxfp8", quant_algo="MXFP8", ignore=["lm_head"], kv_cache_quant_algo="FP8"),
+        {"method": "modelopt_mxfp8", "ignored": ("lm_head",), "kv_cache_scheme": None},
+    ),
     "ModelOpt NVFP4": (
         quantized(quant_method="modelopt", quant_algo="NVFP4"),
         {"method": "modelopt_fp4", "known": True, "group_size": 16},

@@ -50,4 +50,5 @@ FAMILY = Family(
         (".attention.query_layernorm", ".self_attn.q_norm"),
         (".attention.key_layernorm", ".self_attn.k_norm"),
     ),
+    cache_scales=False,
 )

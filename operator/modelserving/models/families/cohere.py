@@ -22,7 +22,7 @@ _COHERE = DenseDecoder(
     norms=("input_layernorm",),
     tied=True,
 )
-_COHERE2 = replace(_COHERE, defaults={**_DEFAULTS, "sliding_window": 4096}, sliding_pattern=4)
+COHERE2_DECODER = replace(_COHERE, defaults={**_DEFAULTS, "sliding_window": 4096}, sliding_pattern=4)
 
 
 def _describe(config: Fields) -> Description:
@@ -33,8 +33,11 @@ def _describe(config: Fields) -> Description:
 
 
 def _describe2(config: Fields) -> Description:
+    return one_more(describe_dense(config, COHERE2_DECODER))
+
+
+def one_more(described: Description) -> Description:
     """A window of so many tokens besides the newest: one more than stated."""
-    described = describe_dense(config, _COHERE2)
     return replace(
         described,
         attention=tuple(

@@ -52,6 +52,7 @@ class Family:
         prefixes: (prefix in the checkpoint, prefix in vLLM), the first that matches counts; as the model's weight mapper.
         renames: (piece of a name in the checkpoint, piece in vLLM), replaced wherever they stand.
         unused: prefixes, in vLLM's naming, of tensors that its class does not load.
+        cache_scales: whether its attention gets quantization settings, and with them scales for the cache.
         head_optional: whether a checkpoint may lack the output head: it makes embeddings then, as files beside it say.
     """
 
@@ -62,6 +63,7 @@ class Family:
     renames: tuple[tuple[str, str], ...] = ()
     unused: tuple[str, ...] = ()
     head_optional: bool = False
+    cache_scales: bool = True
 
     def vllm_name(self, name: str) -> str:
         """Name of a checkpoint tensor in vLLM's naming."""

@@ -54,6 +54,8 @@ _MIXTURE = Mixture(top_k="top_k_experts", gelu=True)
 _SLIDING = "sliding_attention"
 _PATTERN = 6
 _LARGEST_VISION = 2**16
+# A video: so many frames at most, each with marks around it and a time stamp (gemma4_mm.py, get_mm_max_tokens_per_item).
+_VIDEO_FRAMES, _FRAME_TOKENS = 32, 70 + 2 + 6
 
 
 def _text(config: Fields, prefix: str = "") -> Description:
@@ -225,7 +227,8 @@ def _multimodal(config: Fields) -> Description:
         *((Section(Stage.EVERY, standard, tower=True),) if vision.flag("standardize") else ()),
         Section(Stage.EVERY, tail, tower=True),
     )
-    tower = VisionTower(width, inner, layers, heads, tokens * side**2, tokens, tokens, ("image", "video"))
+    largest = max(tokens, _VIDEO_FRAMES * _FRAME_TOKENS)
+    tower = VisionTower(width, inner, layers, heads, tokens * side**2, tokens, largest, ("image", "video"))
     return replace(text, sections=(*parts, *text.sections), vision=tower)
 
 

@@ -4,6 +4,8 @@ Source: vLLM 0.32 model_executor/models/gpt_oss.py. Its rope cache is float32, a
 stay as they are stored.
 """
 
+from dataclasses import replace
+
 from modelserving.models.facts import Module, Section
 from modelserving.models.families.decoder import Decoder, Shape, put_together, read_shape
 from modelserving.models.families.dense import DenseDecoder, attention_groups, attention_modules
@@ -50,7 +52,7 @@ def _describe(config: Fields) -> Description:
             shape=shape,
             rope=rope,
             layer=lambda index: layer,
-            attention=attention_groups(config, _DECODER, shape),
+            attention=tuple(replace(group, sinks=True) for group in attention_groups(config, _DECODER, shape)),
             tied=config.flag("tie_word_embeddings"),
             buffers=caches,
             embedding="embedding",

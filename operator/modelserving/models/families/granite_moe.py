@@ -23,7 +23,7 @@ from modelserving.models.families.recurrent import Mamba2, conv_view, mamba2_gro
 from modelserving.models.fields import Fields
 from modelserving.models.rope import read_rope
 
-_DECODER = DenseDecoder(
+DECODER = DenseDecoder(
     defaults={
         "hidden_size": 4096,
         "intermediate_size": 11008,
@@ -54,19 +54,20 @@ def _shared(shape: Shape, size: int) -> tuple[Module, ...]:
 
 
 def _describe(config: Fields, shared_size: int = 0) -> Description:
-    shape = read_shape(config, _DECODER.defaults)
+    shape = read_shape(config, DECODER.defaults)
     found = read_experts(config, _MIXTURE, tuple(range(shape.num_layers)))
     modules = (*mixture_modules(_MIXTURE, found, shape.hidden_size, _ROOT), *_shared(shape, shared_size))
-    return describe_dense(config, _DECODER, feed_forward=lambda index, root: modules, experts=found)
+    return describe_dense(config, DECODER, feed_forward=lambda index, root: modules, experts=found)
 
 
-def _with_shared(config: Fields) -> Description:
+def describe_shared(config: Fields) -> Description:
+    """Experts, and a shared MLP beside them where config.json has one."""
     return _describe(config, config.whole("shared_intermediate_size", 0, low=0, high=LARGEST_WIDTH))
 
 
 def _hybrid(config: Fields) -> Description:
-    shape = read_shape(config, _DECODER.defaults, head_dim_key=False)
-    rope = read_rope(config, _DECODER.defaults["max_position_embeddings"])
+    shape = read_shape(config, DECODER.defaults, head_dim_key=False)
+    rope = read_rope(config, DECODER.defaults["max_position_embeddings"])
     full = _attention_layers(config, shape.num_layers)
     recurrent = layers_where(shape.num_layers, lambda index: index not in full)
     mamba = _mamba(config, shape) if recurrent else None
@@ -75,7 +76,7 @@ def _hybrid(config: Fields) -> Description:
     rotates = config.text("position_embedding_type") == "rope"
 
     def layer(index: int) -> tuple[Module, ...]:
-        first = attention_modules(config, _DECODER, shape, _ROOT) if index in full else mixer
+        first = attention_modules(config, DECODER, shape, _ROOT) if index in full else mixer
         norms = (norm(f"{_ROOT}.{name}", shape.hidden_size) for name in ("input_layernorm", "post_attention_layernorm"))
         return (*first, *follow, *norms)
 
@@ -134,14 +135,14 @@ def _follow(config: Fields, shape: Shape) -> tuple[tuple[Module, ...], Experts |
     return (*mixture_modules(_MIXTURE, found, shape.hidden_size, _ROOT), *shared), found
 
 
-_RENAMES = (
+RENAMES = (
     (".block_sparse_moe.input_linear", ".block_sparse_moe.experts.gate_up_proj"),
     (".block_sparse_moe.output_linear", ".block_sparse_moe.experts.down_proj"),
     (".block_sparse_moe.router.layer", ".block_sparse_moe.gate"),
     (".A_log", ".A"),
 )
 FAMILIES = (
-    Family("granitemoe", ("GraniteMoeForCausalLM",), _describe, renames=_RENAMES),
-    Family("granitemoeshared", ("GraniteMoeSharedForCausalLM",), _with_shared, renames=_RENAMES),
-    Family("granitemoehybrid", ("GraniteMoeHybridForCausalLM",), _hybrid, renames=_RENAMES),
+    Family("granitemoe", ("GraniteMoeForCausalLM",), _describe, renames=RENAMES),
+    Family("granitemoeshared", ("GraniteMoeSharedForCausalLM",), describe_shared, renames=RENAMES),
+    Family("granitemoehybrid", ("GraniteMoeHybridForCausalLM",), _hybrid, renames=RENAMES),
 )

@@ -159,4 +159,4 @@ def _every(config: Fields, key: str, period: int, offset: int, num_layers: int) 
 
 _RENAMES = ((".A_log", ".A"),)
 FALCON_H1 = Family("falcon_h1", ("FalconH1ForCausalLM",), _falcon, renames=_RENAMES)
-JAMBA = Family("jamba", ("JambaForCausalLM",), _jamba, renames=_RENAMES)
+JAMBA = Family("jamba", ("JambaForCausalLM",), _jamba, renames=_RENAMES, cache_scales=False)

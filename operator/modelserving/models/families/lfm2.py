@@ -28,6 +28,7 @@ _MIXTURE = Mixture(
     default_intermediate=1792,
     block="feed_forward",
     parts=("w1", "w3", "w2"),
+    router_quantizable=True,
 )
 _ROOT = "model.layers.*"
 _MULTIPLE = 256
@@ -72,7 +73,8 @@ def _describe(config: Fields, sparse: bool) -> Description:
             rope=rope,
             layer=layer,
             attention=tuple(group for group in groups if group.layers),
-            tied=config.flag("tie_word_embeddings", config.flag("tie_embedding", True)),
+            # Whatever config.json says (lfm2.py, lfm2_moe.py, `tie_weights`).
+            tied=True,
             buffers=(rope_cache(rope.cache_rows, size),),
             final_norm="embedding_norm",
             experts=found,
@@ -134,6 +136,12 @@ def _mlp(shape: Shape, inner: int) -> tuple[Module, ...]:
 
 _RENAMES = ((".conv.", ".short_conv."), (".feed_forward.expert_bias", ".feed_forward.gate.e_score_correction_bias"))
 FAMILIES = (
-    Family("lfm2", ("Lfm2ForCausalLM",), lambda config: _describe(config, False), renames=_RENAMES),
-    Family("lfm2_moe", ("Lfm2MoeForCausalLM",), lambda config: _describe(config, True), renames=_RENAMES),
+    Family("lfm2", ("Lfm2ForCausalLM",), lambda config: _describe(config, False), renames=_RENAMES, cache_scales=False),
+    Family(
+        "lfm2_moe",
+        ("Lfm2MoeForCausalLM",),
+        lambda config: _describe(config, True),
+        renames=_RENAMES,
+        cache_scales=False,
+    ),
 )

@@ -57,7 +57,7 @@ def _describe(config: Fields) -> Description:
     full = layers_where(shape.num_layers, lambda index: index not in sliding)
     groups = (
         AttentionGroup(AttentionKind.FULL, full, *wide),
-        AttentionGroup(AttentionKind.SLIDING_WINDOW, sliding, *narrow, sliding_window=window),
+        AttentionGroup(AttentionKind.SLIDING_WINDOW, sliding, *narrow, sliding_window=window, sinks=sinks),
     )
     own = config.raw("swa_rope_theta") not in (None, config.raw("rope_theta"))
     sizes = (wide[2], narrow[2]) if own or wide[2] != narrow[2] else (wide[2],)

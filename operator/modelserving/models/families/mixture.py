@@ -25,6 +25,7 @@ class Mixture:
         correction_bias: name of the router's float32 bias that corrects scores, if it has one; and whether it is beside
             the router instead of in it.
         router_dtype: dtype of the router's weight where the model's does not decide.
+        router_float32: whether scores are computed in float32, which some GPUs do from a 16-bit weight.
         router_quantizable: whether quantization reaches the router.
         shared: name of the shared experts; empty for none.
         shared_gate: whether a gate weighs them.
@@ -43,6 +44,7 @@ class Mixture:
     correction_bias: str = ""
     correction_dtype: str | None = "float32"
     router_dtype: str | None = None
+    router_float32: bool = False
     router_quantizable: bool = False
     shared: str = ""
     shared_gate: bool = False
@@ -80,7 +82,14 @@ def mixture_modules(
     """
     name = f"{root}.{mixture.block}"
     gate = router(f"{name}.{mixture.gate}", width, found.num_experts, bias)
-    modules = [replace(gate, fixed_dtype=mixture.router_dtype, quantizable=mixture.router_quantizable)]
+    modules = [
+        replace(
+            gate,
+            fixed_dtype=mixture.router_dtype,
+            float32_product=mixture.router_float32,
+            quantizable=mixture.router_quantizable,
+        )
+    ]
     if mixture.correction_bias:
         modules.append(
             Module(

@@ -16,11 +16,11 @@ _PHI3 = DenseDecoder(
     qkv_parts=("qkv_proj",),
     mlp="joined",
 )
-_GRANITE = replace(llama.DECODER, tied=False)
+GRANITE_DECODER = replace(llama.DECODER, tied=False)
 
 
 PHI3 = Family("phi3", ("Phi3ForCausalLM",), lambda config: describe_dense(config, _PHI3))
-GRANITE = Family("granite", ("GraniteForCausalLM",), lambda config: describe_dense(config, _GRANITE))
+GRANITE = Family("granite", ("GraniteForCausalLM",), lambda config: describe_dense(config, GRANITE_DECODER))
 MIMO = Family(
     "mimo",
     ("MiMoForCausalLM",),

@@ -31,6 +31,7 @@ _MIXTURE = Mixture(
     block="mixer",
     parts=("", "up_proj", "down_proj"),
     correction_bias="gate.e_score_correction_bias",
+    router_float32=True,
 )
 _LAYER = "model.layers.*"
 # mamba_ssm_cache_dtype; where config.json has none, float32 (models/config.py, NemotronHForCausalLMConfig).
