@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from family_cases import EXPERTS, LATENT, QWEN_VISION, SIGLIP, SMALL
+from family_cases import EXPERTS, LATENT, MAMBA, QWEN_VISION, SIGLIP, SMALL
 
 EAR = {
     "d_model": 64,
@@ -201,8 +201,36 @@ VISION_CONFIGS: dict[str, dict[str, Any]] = {
     "Gemma3nForCausalLM": GEMMA3N_SMALL,
     "Gemma3nForConditionalGeneration": {
         "text_config": {**SMALL, **GEMMA3N_SMALL},
-        "vision_config": {},
+        "vision_config": {"architecture": "mobilenetv5_300m_enc"},
         "audio_config": {"hidden_size": 128, "conf_num_attention_heads": 4, "conf_num_hidden_layers": 2},
+    },
+    "MiniCPMO": {"version": "2.6", "vision_config": {**SIGLIP, "patch_size": 14}, "audio_config": EAR},
+    "MiniCPMV4_6ForConditionalGeneration": {
+        "text_config": {**SMALL, "head_dim": 64},
+        "vision_config": {**SIGLIP, "patch_size": 14},
+        "drop_vision_last_layer": True,
+    },
+    "Phi4MMForCausalLM": {
+        "audio_processor": {
+            "config": {"attention_dim": 128, "attention_heads": 4, "num_blocks": 2, "linear_units": 64}
+        },
+    },
+    "MoonshotKimiaForCausalLM": {},
+    "Molmo2ForConditionalGeneration": {
+        "text_config": {**SMALL, "head_dim": 64, "use_qk_norm": True, "rope_scaling_layers": [0]},
+        "vit_config": {
+            "hidden_size": 128,
+            "intermediate_size": 256,
+            "num_hidden_layers": 10,
+            "num_attention_heads": 4,
+            "image_num_pos": 16,
+        },
+        "adapter_config": {"hidden_size": 128, "num_attention_heads": 4, "head_dim": 32, "intermediate_size": 256},
+    },
+    "NemotronH_Nano_VL_V2": {
+        "llm_config": {**SMALL, **MAMBA, "model_type": "nemotron_h", "hybrid_override_pattern": "M*M*"},
+        "vision_config": {"args": {"model": "vit_small_patch16_224", "cpe_max_size": 64, "register_multiple": 4}},
+        "projector_hidden_size": 64,
     },
     "Step3TextForCausalLM": STEP3_SMALL,
     "Step3VLForConditionalGeneration": {

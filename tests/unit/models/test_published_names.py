@@ -1,6 +1,7 @@
 """Names of tensors as checkpoints have them lead to modules of their family, where its tower is too large to write down.
 
-Names: the mappers and `load_weights` of vLLM 0.32's classes (deepseek_vl2.py, deepseek_ocr.py, phi3v.py, molmo.py, glm4v.py).
+Names: the mappers and `load_weights` of vLLM 0.32's classes (deepseek_vl2.py, deepseek_ocr.py, phi3v.py, molmo.py, glm4v.py
+and others).
 """
 
 import pytest
@@ -32,6 +33,19 @@ PUBLISHED = [
     ("MolmoForCausalLM", "model.transformer.wte.new_embedding"),
     ("MolmoForCausalLM", "model.vision_backbone.image_vit.transformer.resblocks.0.attention.wq.weight"),
     ("MolmoForCausalLM", "model.vision_backbone.image_projector.w3.weight"),
+    ("Phi4MMForCausalLM", "model.layers.0.self_attn.qkv_proj.base_layer.weight"),
+    ("Phi4MMForCausalLM", "model.embed_tokens_extend.image_embed.img_projection.2.weight"),
+    ("Phi4MMForCausalLM", "model.embed_tokens_extend.audio_embed.audio_projection.vision.0.weight"),
+    ("Phi4MMForCausalLM", "model.embed_tokens_extend.audio_embed.encoder.encoders.0.conv.glu.b1"),
+    ("Gemma3nForConditionalGeneration", "model.language_model.embed_tokens_per_layer.weight"),
+    ("Gemma3nForConditionalGeneration", "model.language_model.layers.0.altup.modality_router.weight"),
+    ("Gemma3nForConditionalGeneration", "model.vision_tower.timm_model.blocks.2.9.attn.key.down_conv.weight"),
+    ("Gemma3nForConditionalGeneration", "model.audio_tower.conformer.0.attention.attn.per_dim_scale"),
+    ("NemotronH_Nano_VL_V2", "language_model.backbone.layers.0.mixer.in_proj.weight"),
+    ("NemotronH_Nano_VL_V2", "vision_model.radio_model.model.blocks.0.attn.qkv.weight"),
+    ("MoonshotKimiaForCausalLM", "model.vq_adaptor.layers.3.weight"),
+    ("Molmo2ForConditionalGeneration", "model.transformer.blocks.0.mlp.ff_proj.weight"),
+    ("Molmo2ForConditionalGeneration", "model.vision_backbone.image_pooling_2d.wk.weight"),
     ("GLM4VForCausalLM", "transformer.encoder.layers.0.mlp.dense_h_to_4h.weight"),
     ("GLM4VForCausalLM", "transformer.vision.transformer.layers.0.attention.query_key_value.weight"),
     ("GLM4VForCausalLM", "transformer.vision.linear_proj.dense_h_to_4h.weight"),

@@ -35,20 +35,22 @@ def _describe(config: Fields) -> Description:
     )
     text = describe_dense(config.having(intermediate_size=inner), decoder)
     rows = config.whole("embedding_size", text.vocab_size, high=LARGEST_VOCABULARY)
-    text = replace(text, sections=tuple(_with_rows(section, rows) for section in text.sections))
+    text = with_added_rows(text, rows, _ADDED)
     side = -(-(_CLIP.image_size // _CLIP.patch_size) // _POOLED)
     parts = (*_clip(), part(*_projector(text.hidden_size, inner)))
     return join(text, parts, tower(_CLIP, side**2, largest=_TILES * side * (side + 1)))
 
 
-def _with_rows(section: Section, rows: int) -> Section:
-    """The embedding has more rows than the head."""
+def with_added_rows(text: Description, rows: int, added: int) -> Description:
+    """The decoder with an embedding of more rows than its head, stored in two parts."""
+    return replace(text, sections=tuple(_with_rows(section, (rows, added)) for section in text.sections))
+
+
+def _with_rows(section: Section, rows: tuple[int, int]) -> Section:
     if section.stage is not Stage.FIRST:
         return section
     modules = tuple(
-        replace(
-            module, out_features=(rows, _ADDED), sources=(f"{module.name}.embedding", f"{module.name}.new_embedding")
-        )
+        replace(module, out_features=rows, sources=(f"{module.name}.embedding", f"{module.name}.new_embedding"))
         if module.split is Split.VOCAB
         else module
         for module in section.modules

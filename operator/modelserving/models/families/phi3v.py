@@ -14,8 +14,8 @@ from modelserving.models.fields import Fields
 _CLIP = Vit(1024, 4096, 24, 16, 336, 14)
 # Patches that become one token (phi3v.py, reshape_hd_patches_2x2merge).
 _MERGE = 4
-# Tiles of the largest image, the whole one besides (num_crops of the published processor).
-_TILES = 17
+# Tokens of an image of 16 tiles in one column and the whole, with an end to every row (num_crops of the published processor).
+_LARGEST_ITEM = 2653
 _ROOT = "vision_embed_tokens"
 
 
@@ -33,7 +33,7 @@ def _describe(config: Fields) -> Description:
     )
     clip = clip_sections(_CLIP, layers, f"{_ROOT}.img_processor.vision_model")
     tokens = _CLIP.num_patches // _MERGE
-    return join(text, (*clip, projector), tower(_CLIP, tokens, largest=_TILES * tokens))
+    return join(text, (*clip, projector), tower(_CLIP, tokens, largest=_LARGEST_ITEM))
 
 
 FAMILY: Family = Family(

@@ -25,8 +25,8 @@ _VISION = Vit(1792, 3072, 63, 16, 728, 14)
 _OUT = 4096
 # Patches that the convolutions join, and inputs of their kernels of 2 and 3.
 _MERGE, _FIRST, _SECOND = 16, 4, 9
-# Tiles of the largest image, the whole one besides (step3_vl.py, get_image_size_with_most_features).
-_TILES = 7
+# Tokens of an image of 3024 x 3024 pixels: 36 tiles and the whole, with what marks them (processors/step3_vl.py).
+LARGEST_ITEM = 3164
 
 
 def _describe(config: Fields) -> Description:
@@ -42,7 +42,7 @@ def _describe(config: Fields) -> Description:
         plain("vit_large_projector", 2 * out, text.hidden_size, config.flag("projector_bias", True)),
     )
     tokens = vit.num_patches // _MERGE
-    facts = tower(vit, tokens, largest=_TILES * tokens, data_parallel=True)
+    facts = tower(vit, tokens, largest=LARGEST_ITEM, data_parallel=True)
     return join(text, (*_vit(vit), projector), facts)
 
 

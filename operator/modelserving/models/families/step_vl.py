@@ -6,6 +6,7 @@ from modelserving.models.facts import Section
 from modelserving.models.families.family import Description, Family
 from modelserving.models.families.layers import column, norm
 from modelserving.models.families.nested import language_model
+from modelserving.models.families.step3_vl import LARGEST_ITEM
 from modelserving.models.families.towers import (
     LARGEST_WIDTH,
     MOST_LAYERS,
@@ -25,8 +26,6 @@ from modelserving.models.fields import Fields
 _KERNEL = 3**2
 # Patches that become one token: both convolutions have a stride of two.
 _MERGE = 16
-# The whole image, and six tiles of 504 pixels beside it, each ending with a token (step3_vl.py, MAX_IMAGE_SIZE).
-_TILES = 7
 
 
 def _describe(config: Fields) -> Description:
@@ -35,7 +34,7 @@ def _describe(config: Fields) -> Description:
     vit = _read(vision)
     out = column("vit_large_projector", 4 * vit.hidden_size, text.hidden_size, config.flag("projector_bias", True))
     tokens = vit.num_patches // _MERGE
-    facts = tower(vit, tokens, largest=_TILES * tokens, data_parallel=True)
+    facts = tower(vit, tokens, largest=LARGEST_ITEM, data_parallel=True)
     return join(text, (*_encoder(vision, vit), part(out)), facts)
 
 
