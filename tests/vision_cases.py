@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from family_cases import EXPERTS, LATENT, QWEN_VISION, SIGLIP, SMALL
+from family_cases import EXPERTS, LATENT, MAMBA, QWEN_VISION, SIGLIP, SMALL
 
 EAR = {
     "d_model": 64,
@@ -14,6 +14,28 @@ EAR = {
     "downsample_hidden_size": 16,
 }
 CLIP_TEXT = {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4}
+QWEN3_SMALL = {**SMALL, "model_type": "qwen3", "head_dim": 64}
+# DeepSeek V2 without latent attention.
+DEEPSEEK_SMALL = {**SMALL, **LATENT, "num_key_value_heads": 4, "qk_nope_head_dim": 0, "qk_rope_head_dim": 0}
+GEMMA3N_SMALL = {
+    "head_dim": 64,
+    "intermediate_size": [512, 512, 256, 256],
+    "num_kv_shared_layers": 2,
+    "vocab_size_per_layer_input": 1024,
+    "hidden_size_per_layer_input": 32,
+    "laurel_rank": 16,
+    "layer_types": ["sliding_attention", "full_attention"] * 2,
+}
+STEP3_SMALL = {
+    "head_dim": 64,
+    "share_q_dim": 64,
+    "moe_num_experts": 8,
+    "moe_top_k": 2,
+    "moe_intermediate_size": 128,
+    "share_expert_dim": 128,
+    "moe_layers_enum": "1,2,3",
+}
+OCR_PROJECTOR = {"projector_type": "linear", "input_dim": 2048, "n_embed": 256}
 
 VISION_CONFIGS: dict[str, dict[str, Any]] = {
     "LlavaNextVideoForConditionalGeneration": {
@@ -107,6 +129,113 @@ VISION_CONFIGS: dict[str, dict[str, Any]] = {
         "text_config": SMALL,
         "encoder_config": {"hidden_dim": 64, "num_heads": 4, "dim_head": 16, "num_layers": 2, "output_dim": 16},
         "projector_config": {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2},
+    },
+    "DeepseekVLV2ForCausalLM": {"language_config": {**SMALL, **LATENT}, "candidate_resolutions": [[384, 768]]},
+    "DeepseekOCRForCausalLM": {"language_config": DEEPSEEK_SMALL, "projector_config": OCR_PROJECTOR},
+    "DeepseekOCR2ForCausalLM": {
+        "language_config": DEEPSEEK_SMALL,
+        "projector_config": {**OCR_PROJECTOR, "input_dim": 896},
+    },
+    "DotsOCRForCausalLM": {"vision_config": {**SIGLIP, "embed_dim": 128, "hidden_size": 256, "patch_size": 14}},
+    "Phi3VForCausalLM": {"img_processor": {"image_dim_out": 1024}},
+    "MolmoForCausalLM": {"qkv_bias": True, "attention_layer_norm": True},
+    "GLM4VForCausalLM": {
+        "ffn_hidden_size": 512,
+        "vision_config": {**SIGLIP, "patch_size": 14, "num_positions": 5, "num_heads": 4},
+    },
+    "StepVLForConditionalGeneration": {
+        "text_config": {**SMALL, "model_type": "qwen3", "head_dim": 64},
+        "vision_config": {
+            "width": 128,
+            "layers": 2,
+            "heads": 4,
+            "image_size": 56,
+            "patch_size": 14,
+            "use_cls_token": True,
+            "ls_init_value": 0.1,
+        },
+    },
+    "Ovis2_5": {"llm_config": QWEN3_SMALL, "vit_config": {**SIGLIP, "patch_size": 14}, "visual_vocab_size": 64},
+    "Ovis2_6ForCausalLM": {"llm_config": QWEN3_SMALL, "vit_config": {**SIGLIP, "num_patches": 9, "patch_size": 14}},
+    "Ovis2_6_MoeForCausalLM": {
+        "llm_config": {**SMALL, **EXPERTS, "model_type": "qwen3_moe"},
+        "vit_config": {**SIGLIP, "patch_size": 14, "preserve_original_pe": False},
+    },
+    "KeyeForConditionalGeneration": {"head_dim": 64, "vision_config": {**SIGLIP, "patch_size": 14}},
+    "KeyeVL1_5ForConditionalGeneration": {"head_dim": 64, "vision_config": {**SIGLIP, "patch_size": 14}},
+    "Ernie4_5_VLMoeForConditionalGeneration": {
+        "moe_num_experts": [8, 8],
+        "moe_intermediate_size": [128, 64],
+        "moe_k": 2,
+        "moe_num_shared_experts": 2,
+        "moe_layer_start_index": [1, 1],
+        "moe_layer_end_index": [4, 2],
+        "pixel_hidden_size": 128,
+        "im_patch_id": 100,
+        "vision_config": {"hidden_size": 128, "depth": 2, "num_heads": 4},
+    },
+    "NVLM_D": {
+        "llm_config": {**SMALL, "model_type": "qwen2"},
+        "vision_config": {**SIGLIP, "num_attention_heads": 1, "patch_size": 14},
+    },
+    "H2OVLChatModel": {
+        "llm_config": {**SMALL, "model_type": "mistral"},
+        "vision_config": {**SIGLIP, "patch_size": 14, "qk_normalization": False, "norm_type": "layer_norm"},
+    },
+    "AriaForConditionalGeneration": {
+        "text_config": {**SMALL, "moe_num_experts": 8, "moe_topk": 2},
+        "vision_config": {**SIGLIP, "patch_size": 14},
+        "projector_patch_to_query_dict": {"4": 2, "16": 4},
+    },
+    "Granite4VisionForConditionalGeneration": {
+        "text_config": {**SMALL, "model_type": "granite"},
+        "vision_config": {**SIGLIP, "patch_size": 14},
+        "deepstack_layer_map": [[-2, 1], [-1, 0]],
+    },
+    "LlavaOnevision2ForConditionalGeneration": {
+        "text_config": QWEN3_SMALL,
+        "vision_config": {**SIGLIP, "patch_size": 14},
+    },
+    "IsaacForConditionalGeneration": {"head_dim": 64, "vision_config": {**SIGLIP, "pixel_shuffle_scale_factor": 2}},
+    "GlmAsrForConditionalGeneration": {"text_config": SMALL, "audio_config": {**SIGLIP, "num_mel_bins": 16}},
+    "Gemma3nForCausalLM": GEMMA3N_SMALL,
+    "Gemma3nForConditionalGeneration": {
+        "text_config": {**SMALL, **GEMMA3N_SMALL},
+        "vision_config": {"architecture": "mobilenetv5_300m_enc"},
+        "audio_config": {"hidden_size": 128, "conf_num_attention_heads": 4, "conf_num_hidden_layers": 2},
+    },
+    "MiniCPMO": {"version": "2.6", "vision_config": {**SIGLIP, "patch_size": 14}, "audio_config": EAR},
+    "MiniCPMV4_6ForConditionalGeneration": {
+        "text_config": {**SMALL, "head_dim": 64},
+        "vision_config": {**SIGLIP, "patch_size": 14},
+        "drop_vision_last_layer": True,
+    },
+    "Phi4MMForCausalLM": {
+        "audio_processor": {
+            "config": {"attention_dim": 128, "attention_heads": 4, "num_blocks": 2, "linear_units": 64}
+        },
+    },
+    "MoonshotKimiaForCausalLM": {},
+    "Molmo2ForConditionalGeneration": {
+        "text_config": {**SMALL, "head_dim": 64, "use_qk_norm": True, "rope_scaling_layers": [0]},
+        "vit_config": {
+            "hidden_size": 128,
+            "intermediate_size": 256,
+            "num_hidden_layers": 10,
+            "num_attention_heads": 4,
+            "image_num_pos": 16,
+        },
+        "adapter_config": {"hidden_size": 128, "num_attention_heads": 4, "head_dim": 32, "intermediate_size": 256},
+    },
+    "NemotronH_Nano_VL_V2": {
+        "llm_config": {**SMALL, **MAMBA, "model_type": "nemotron_h", "hybrid_override_pattern": "M*M*"},
+        "vision_config": {"args": {"model": "vit_small_patch16_224", "cpe_max_size": 64, "register_multiple": 4}},
+        "projector_hidden_size": 64,
+    },
+    "Step3TextForCausalLM": STEP3_SMALL,
+    "Step3VLForConditionalGeneration": {
+        "text_config": {**SMALL, **STEP3_SMALL},
+        "vision_config": {**SIGLIP, "patch_size": 14, "output_hidden_size": 64},
     },
     "BertModel": {},
     "BertForSequenceClassification": {"id2label": {"0": "no", "1": "yes", "2": "perhaps"}},

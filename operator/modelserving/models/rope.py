@@ -26,6 +26,8 @@ _ALREADY_STRETCHED = frozenset(
 )
 # Types whose cache is made for the length before stretching, and stretched.
 _FROM_ORIGINAL = frozenset({"yarn", "deepseek_yarn", "deepseek_llama_scaling"})
+# The older name is the same (transformers_utils/config.py, patch_rope_parameters_dict).
+_LONGROPE = frozenset({"longrope", "su"})
 _LARGEST_FACTOR = 65536.0
 
 
@@ -82,7 +84,7 @@ def read_rope(text: Fields, default_length: int | None, default_partial: float =
     longest = int(derived)
     if max(rows, longest) > LARGEST_SIZE:
         raise scaling.fail("factor", f"small enough for a context of at most {LARGEST_SIZE} tokens")
-    if kind == "longrope":
+    if kind in _LONGROPE:
         # Two caches one after the other, for short and for long contexts (phi3_long_rope_scaled_rope.py).
         longest = text.optional_whole("original_max_position_embeddings") or longest
         rows += longest

@@ -1,7 +1,13 @@
-"""MiniCPM-V 2.5 to 4.5: a SigLIP of any resolution, a resampler and Llama or Qwen (vLLM 0.32: models/minicpmv.py)."""
+"""MiniCPM-V 2.5 to 4.5 and MiniCPM-o: a SigLIP of any resolution, a resampler and Llama or Qwen; MiniCPM-o hears besides.
+
+Source: vLLM 0.32 model_executor/models/minicpmv.py, minicpmo.py.
+"""
+
+from dataclasses import replace
 
 from modelserving.models.facts import Section
 from modelserving.models.families import idefics
+from modelserving.models.families.audio import AUDIO, read_ear, whole_encoder
 from modelserving.models.families.family import Description, Family
 from modelserving.models.families.layers import norm, replicated
 from modelserving.models.families.nested import language_model
@@ -20,16 +26,48 @@ _LANGUAGE = {
 # Side of the grid of positions, and how many moments version 4.5 tells apart (Resampler2_5, Resampler4_5).
 _GRID, _MOMENTS = 70, 36000
 _WITH_MOMENTS = 45
+# Versions of MiniCPM-o (minicpmo.py, _MINICPMO_SUPPORT_VERSION), and by how much its projector narrows the encoder's MLP.
+_HEARING = (26, 45)
+_NARROWED = 4
 # Slices of the largest image, the whole one besides (slice_config.max_slice_nums).
 _TILES = 10
 _MODALITIES = ("image", "video")
 
 
-def _describe(config: Fields) -> Description:
+def _version(config: Fields, known: tuple[int, ...]) -> int:
+    """Its version in tenths: a number, or a text that holds one."""
+    value = config.raw("version")
+    if isinstance(value, str) and len(value) < 9 and value.replace(".", "", 1).isdecimal() and value.isascii():
+        config = config.having(version=float(value))
     version = round(10 * config.number("version", 2.6, 0, 100))
-    architecture = _LANGUAGE.get(version)
-    if architecture is None:
-        raise config.fail("version", f"one of {', '.join(str(known / 10) for known in _LANGUAGE)}")
+    if version not in known:
+        raise config.fail("version", f"one of {', '.join(str(each / 10) for each in known)}")
+    return version
+
+
+def _describe(config: Fields) -> Description:
+    return _seeing(config, _version(config, tuple(_LANGUAGE)))
+
+
+def _hearing(config: Fields) -> Description:
+    text = _seeing(config, _version(config, _HEARING))
+    ear = read_ear(config.required_part("audio_config"))
+    width = text.hidden_size
+    front = (
+        table("apm.embed_positions", ear.positions, ear.hidden_size),
+        plain("audio_projection_layer.linear1", max(1, ear.intermediate_size // _NARROWED), width),
+        plain("audio_projection_layer.linear2", width, width),
+    )
+    ears = (*whole_encoder(ear, "apm", "layer_norm"), part(*front, modalities=AUDIO))
+    facts = text.vision
+    if facts is not None:
+        facts = replace(facts, modalities=(*_MODALITIES, *AUDIO))
+    eyes = tuple(replace(each, modalities=_MODALITIES) if each.tower else each for each in text.sections)
+    return replace(text, sections=(*ears, *eyes), vision=facts)
+
+
+def _seeing(config: Fields, version: int) -> Description:
+    architecture = _LANGUAGE[version]
     text = language_model(config, None, architecture, prefix="llm.")
     vit = read_vit(config.required_part("vision_config"), _DEFAULTS)
     queries = config.whole("query_num", 64, high=2**16)
@@ -58,3 +96,4 @@ def _resampler(vit: Vit, width: int, queries: int, version: int) -> tuple[Sectio
 
 
 FAMILY: Family = Family("minicpmv", ("MiniCPMV",), _describe)
+MINICPMO: Family = Family("minicpmo", ("MiniCPMO",), _hearing, unused=("tts.",))

@@ -60,7 +60,7 @@ def _describe(config: Fields) -> Description:
         raise config.fail("layer_types", f"a list of {shape.num_layers} texts")
     window = config.optional_whole("sliding_window")
     sliding = layers_where(shape.num_layers, lambda index: window is not None and kinds[index] == _SLIDING)
-    found = read_experts(config, _MIXTURE, _sparse(config, shape.num_layers))
+    found = read_experts(config, _MIXTURE, listed_layers(config, shape.num_layers))
     heads = _heads(config, shape, kinds)
 
     def layer(index: int) -> tuple[Module, ...]:
@@ -89,7 +89,12 @@ def _describe(config: Fields) -> Description:
     )
 
 
-def _sparse(config: Fields, num_layers: int) -> tuple[int, ...]:
+def listed_layers(config: Fields, num_layers: int) -> tuple[int, ...]:
+    """Layers with experts, a text of numbers with commas; all but the first where there is none.
+
+    Raises:
+        InvalidFieldError: the text is something else.
+    """
     listed = config.text("moe_layers_enum")
     if not listed:
         return tuple(range(1, num_layers))
