@@ -104,17 +104,17 @@ class Mamba1:
 
 
 def mamba1_modules(mamba: Mamba1, name: str) -> tuple[Module, ...]:
-    """Modules of a Mamba 1 mixer."""
+    """Modules of a Mamba 1 mixer; its class takes no quantization (mamba_mixer.py)."""
     inner, states = mamba.inner_size, mamba.state_size
     norms = (("dt", mamba.dt_rank), ("b", states), ("c", states)) if mamba.norms else ()
     return (
         column(f"{name}.conv1d", mamba.conv_kernel, inner, mamba.conv_bias, quantizable=False),
-        Module(f"{name}.in_proj", Split.COLUMN, mamba.hidden_size, (inner, inner), bias=mamba.bias, quantizable=True),
+        Module(f"{name}.in_proj", Split.COLUMN, mamba.hidden_size, (inner, inner), bias=mamba.bias),
         row(f"{name}.x_proj", inner, mamba.dt_rank + 2 * states, quantizable=False),
         column(f"{name}.dt_proj", mamba.dt_rank, inner, True, quantizable=False),
         Module(f"{name}.A", Split.COLUMN, states, (inner,), fixed_dtype="float32"),
         sharded_vector(f"{name}.D", inner),
-        row(f"{name}.out_proj", inner, mamba.hidden_size, mamba.bias),
+        row(f"{name}.out_proj", inner, mamba.hidden_size, mamba.bias, quantizable=False),
         *(Module(f"{name}.{part}_layernorm", Split.REPLICATED, 1, (size,)) for part, size in norms),
     )
 
