@@ -22,7 +22,7 @@ _COHERE = DenseDecoder(
     norms=("input_layernorm",),
     tied=True,
 )
-_COHERE2 = replace(_COHERE, defaults={**_DEFAULTS, "sliding_window": 4096}, sliding_pattern=4)
+COHERE2_DECODER = replace(_COHERE, defaults={**_DEFAULTS, "sliding_window": 4096}, sliding_pattern=4)
 
 
 def _describe(config: Fields) -> Description:
@@ -32,9 +32,8 @@ def _describe(config: Fields) -> Description:
     return describe_dense(long, replace(_COHERE, qk_norm="heads" if config.flag("use_qk_norm") else ""))
 
 
-def _describe2(config: Fields) -> Description:
+def window_and_newest(described: Description) -> Description:
     """A window of so many tokens besides the newest: one more than stated."""
-    described = describe_dense(config, _COHERE2)
     return replace(
         described,
         attention=tuple(
@@ -45,4 +44,8 @@ def _describe2(config: Fields) -> Description:
 
 
 COHERE = Family("cohere", ("CohereForCausalLM",), _describe)
-COHERE2 = Family("cohere2", ("Cohere2ForCausalLM",), _describe2)
+COHERE2 = Family(
+    "cohere2",
+    ("Cohere2ForCausalLM",),
+    lambda config: window_and_newest(describe_dense(config, COHERE2_DECODER)),
+)

@@ -35,7 +35,7 @@ _DECODER = DenseDecoder(
     qkv_bias="attention_bias",
     output_bias="attention_bias",
 )
-_MIXTURE = Mixture(
+MIXTURE = Mixture(
     num_experts="num_local_experts",
     intermediate_size="intermediate_size",
     default_experts=8,
@@ -47,16 +47,16 @@ _ROOT = "model.layers.*"
 _SHARED_SIZE = 1024
 
 
-def _shared(shape: Shape, size: int) -> tuple[Module, ...]:
-    """A gated MLP beside the experts, stored joined."""
+def shared_mlp(shape: Shape, size: int) -> tuple[Module, ...]:
+    """A gated MLP beside the experts, stored joined; none of size 0."""
     name = f"{_ROOT}.shared_mlp"
     return gated_mlp(name, shape.hidden_size, size, joined="input_linear", down="output_linear") if size else ()
 
 
 def _describe(config: Fields, shared_size: int = 0) -> Description:
     shape = read_shape(config, _DECODER.defaults)
-    found = read_experts(config, _MIXTURE, tuple(range(shape.num_layers)))
-    modules = (*mixture_modules(_MIXTURE, found, shape.hidden_size, _ROOT), *_shared(shape, shared_size))
+    found = read_experts(config, MIXTURE, tuple(range(shape.num_layers)))
+    modules = (*mixture_modules(MIXTURE, found, shape.hidden_size, _ROOT), *shared_mlp(shape, shared_size))
     return describe_dense(config, _DECODER, feed_forward=lambda index, root: modules, experts=found)
 
 
@@ -127,21 +127,21 @@ def _mamba(config: Fields, shape: Shape) -> Mamba2:
 
 def _follow(config: Fields, shape: Shape) -> tuple[tuple[Module, ...], Experts | None]:
     """Experts, if there are any, and what is beside or instead of them."""
-    shared = _shared(shape, config.whole("shared_intermediate_size", _SHARED_SIZE, low=0, high=LARGEST_WIDTH))
+    shared = shared_mlp(shape, config.whole("shared_intermediate_size", _SHARED_SIZE, low=0, high=LARGEST_WIDTH))
     if config.raw("num_local_experts") == 0:
         return shared, None
-    found = read_experts(config, _MIXTURE, tuple(range(shape.num_layers)))
-    return (*mixture_modules(_MIXTURE, found, shape.hidden_size, _ROOT), *shared), found
+    found = read_experts(config, MIXTURE, tuple(range(shape.num_layers)))
+    return (*mixture_modules(MIXTURE, found, shape.hidden_size, _ROOT), *shared), found
 
 
-_RENAMES = (
+RENAMES = (
     (".block_sparse_moe.input_linear", ".block_sparse_moe.experts.gate_up_proj"),
     (".block_sparse_moe.output_linear", ".block_sparse_moe.experts.down_proj"),
     (".block_sparse_moe.router.layer", ".block_sparse_moe.gate"),
     (".A_log", ".A"),
 )
 FAMILIES = (
-    Family("granitemoe", ("GraniteMoeForCausalLM",), _describe, renames=_RENAMES),
-    Family("granitemoeshared", ("GraniteMoeSharedForCausalLM",), _with_shared, renames=_RENAMES),
-    Family("granitemoehybrid", ("GraniteMoeHybridForCausalLM",), _hybrid, renames=_RENAMES),
+    Family("granitemoe", ("GraniteMoeForCausalLM",), _describe, renames=RENAMES),
+    Family("granitemoeshared", ("GraniteMoeSharedForCausalLM",), _with_shared, renames=RENAMES),
+    Family("granitemoehybrid", ("GraniteMoeHybridForCausalLM",), _hybrid, renames=RENAMES),
 )
