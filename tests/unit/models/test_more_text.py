@@ -57,6 +57,7 @@ def test_open_pangu_repeats_its_windows(windows: Any, sliding: tuple[int, ...]) 
             {**LATENT, "num_experts": 8, "moe_shared_expert_intermediate_size": 64},
             "moe_shared_expert_intermediate_size",
         ),
+        ("SarvamMLAForCausalLM", {**LATENT, "num_experts": 8, "moe_layer_freq": 2}, "moe_layer_freq"),
         ("LongcatFlashNgramForCausalLM", {"ngram_vocab_size_ratio": 4, "emb_split_num": 64}, "emb_neighbor_num"),
         (
             "LongcatFlashNgramForCausalLM",

@@ -44,6 +44,9 @@ def _sarvam(config: Fields) -> Description:
     if config.whole("moe_shared_expert_intermediate_size", size, high=LARGEST_WIDTH) != size:
         raise config.fail("moe_shared_expert_intermediate_size", f"moe_intermediate_size ({size})")
     named.whole("n_shared_experts", low=0, high=MOST_EXPERTS)
+    # Layers with experts are counted from the first of them; DeepSeek counts from 0.
+    if config.whole("moe_layer_freq", 1) != 1:
+        raise config.fail("moe_layer_freq", "1")
     method = "noaux_tc" if config.flag("moe_router_enable_expert_bias", True) else ""
     return describe_latent(named.replaced({"topk_method": method}), kind=Kind(joined=False))
 
