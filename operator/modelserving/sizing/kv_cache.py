@@ -137,11 +137,12 @@ def _padded_page(facts: ModelFacts, config: EngineConfig, dtype: str, size: int)
 
 
 def _state(facts: ModelFacts, group: AttentionGroup, config: EngineConfig, padded: int) -> LayerCache:
-    # vLLM caches prefixes of generative hybrids unless told not to, those of models without any attention only when told to
-    # (config/model.py, is_prefix_caching_supported).
+    # vLLM caches prefixes of hybrids unless told not to or a pooler needs the whole prompt, those of models without any
+    # attention only when told to (config/model.py, is_prefix_caching_supported).
     caches_prefixes = config.enable_prefix_caching
     if caches_prefixes is None:
-        caches_prefixes = any(kept.kind is not AttentionKind.MAMBA for kept in facts.attention)
+        attends = any(kept.kind is not AttentionKind.MAMBA for kept in facts.attention)
+        caches_prefixes = attends and not facts.whole_prompt
     states = _STATES_WITH_PREFIX_CACHING + group.checkpoint_blocks if caches_prefixes else _STATES
     page = max(state_bytes(group, config), padded)
     return LayerCache(AttentionKind.MAMBA, 0, page, 0, states, layout=(group.states,))

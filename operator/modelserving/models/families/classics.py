@@ -194,8 +194,9 @@ _FALCON_PREFIXES = (
     ("transformer.ln_f", "model.norm"),
 )
 
+GPT2 = Family("gpt2", ("GPT2LMHeadModel",), _gpt2, renames=_GPT_RENAMES)
 FAMILIES = (
-    Family("gpt2", ("GPT2LMHeadModel",), _gpt2, renames=_GPT_RENAMES),
+    GPT2,
     Family("gpt_bigcode", ("GPTBigCodeForCausalLM",), _big_code, renames=_GPT_RENAMES),
     Family("gpt_j", ("GPTJForCausalLM",), _gptj, renames=_GPT_RENAMES),
     Family("bloom", ("BloomForCausalLM",), _bloom, _BLOOM_PREFIXES, _LAYER_RENAMES),

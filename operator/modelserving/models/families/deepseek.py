@@ -44,21 +44,37 @@ class Mla:
     index_head_dim: int
 
 
-def describe_latent(config: Fields, prefix: str = "", router_dtype: str | None = None) -> Description:
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What tells one decoder with DeepSeek's layers from another.
+
+    Attributes:
+        router_dtype: dtype of the router's weight where the model's does not decide.
+        norms: names of a layer's norms.
+        joined: whether the first projections of queries and of keys are one layer.
+    """
+
+    router_dtype: str | None = None
+    norms: tuple[str, ...] = ("input_layernorm", "post_attention_layernorm")
+    joined: bool = True
+
+
+def describe_latent(config: Fields, prefix: str = "", kind: Kind | None = None) -> Description:
     """Describe a decoder with latent attention.
 
     Args:
         config: the language model's part of config.json.
         prefix: what vLLM puts before the names of this language model's modules.
-        router_dtype: dtype of the router's weight where the model's does not decide.
+        kind: what is particular to the family.
 
     Raises:
         InvalidFieldError: a field does not hold what it must.
     """
+    kind = kind or Kind()
     shape = read_latent_shape(config)
     mla, rope = read_mla(config), read_rope(config, _DEFAULTS["max_position_embeddings"])
     mixture = _CORRECTED if config.text("topk_method") == "noaux_tc" else _MIXTURE
-    mixture = replace(mixture, router_dtype=router_dtype)
+    mixture = replace(mixture, router_dtype=kind.router_dtype)
     found = None
     if config.raw("n_routed_experts") is not None:
         found = read_experts(config, mixture, layers_from(config, shape.num_layers, "first_k_dense_replace"))
@@ -67,10 +83,9 @@ def describe_latent(config: Fields, prefix: str = "", router_dtype: str | None =
 
     def layer(index: int) -> tuple[Module, ...]:
         return (
-            *latent_attention(mla, shape, f"{root}.self_attn", index in indexed),
+            *latent_attention(mla, shape, f"{root}.self_attn", index in indexed, kind.joined),
             *_follow(config, mixture, found, shape, root, index),
-            norm(f"{root}.input_layernorm", shape.hidden_size),
-            norm(f"{root}.post_attention_layernorm", shape.hidden_size),
+            *(norm(f"{root}.{name}", shape.hidden_size) for name in kind.norms),
         )
 
     return put_together(
@@ -149,8 +164,16 @@ def _indexed_layers(config: Fields, mla: Mla, num_layers: int) -> tuple[int, ...
     return layers_where(num_layers, lambda index: max(index - offset + 1, 0) % frequency == 0)
 
 
-def latent_attention(mla: Mla, shape: Shape, name: str, indexed: bool) -> tuple[Module, ...]:
-    """Modules of latent attention, with a sparse indexer or without."""
+def latent_attention(mla: Mla, shape: Shape, name: str, indexed: bool, joined: bool = True) -> tuple[Module, ...]:
+    """Modules of latent attention.
+
+    Args:
+        mla: its sizes.
+        shape: the decoder's.
+        name: vLLM's name of the attention.
+        indexed: whether it has a sparse indexer.
+        joined: whether the first projections of queries and of keys are one layer.
+    """
     latent, width = mla.latent, shape.hidden_size
     query = shape.num_heads * (latent.qk_nope_head_dim + latent.qk_rope_head_dim)
     into = latent.kv_lora_rank + latent.qk_rope_head_dim
@@ -158,9 +181,10 @@ def latent_attention(mla: Mla, shape: Shape, name: str, indexed: bool) -> tuple[
     if mla.q_lora_rank is None:
         modules += [replicated(f"{name}.kv_a_proj_with_mqa", width, into), column(f"{name}.q_proj", width, query)]
     else:
-        joined = merged(f"{name}.fused_qkv_a_proj", width, (mla.q_lora_rank, into), ("q_a_proj", "kv_a_proj_with_mqa"))
+        first = merged(f"{name}.fused_qkv_a_proj", width, (mla.q_lora_rank, into), ("q_a_proj", "kv_a_proj_with_mqa"))
+        apart = (replicated(first.sources[0], width, mla.q_lora_rank), replicated(first.sources[1], width, into))
         modules += [
-            Module(joined.name, Split.REPLICATED, width, joined.out_features, quantizable=True, sources=joined.sources),
+            *((replace(first, split=Split.REPLICATED),) if joined else apart),
             norm(f"{name}.q_a_layernorm", mla.q_lora_rank),
             column(f"{name}.q_b_proj", mla.q_lora_rank, query),
         ]
@@ -217,7 +241,7 @@ def _groups(mla: Mla, shape: Shape, indexed: tuple[int, ...]) -> tuple[Attention
 
 def _lite(config: Fields) -> Description:
     """GLM 4.7 Flash: DeepSeek's attention, GLM's router."""
-    return describe_latent(config.replaced({"topk_method": "noaux_tc"}), router_dtype="float32")
+    return describe_latent(config.replaced({"topk_method": "noaux_tc"}), kind=Kind(router_dtype="float32"))
 
 
 LITE = Family("glm4_moe_lite", ("Glm4MoeLiteForCausalLM",), _lite)

@@ -32,5 +32,6 @@ _ARCHITECTURES = (
     "InternLM3ForCausalLM",
     "IQuestCoderForCausalLM",
     "TeleChat3ForCausalLM",
+    "TeleFLMForCausalLM",
 )
 FAMILY = Family(name="llama", architectures=_ARCHITECTURES, describe=_describe)

@@ -25,7 +25,7 @@ from modelserving.models.fields import Fields
 from modelserving.models.rope import read_rope
 
 MAMBA, ATTENTION, MLP, MOE = "M", "*", "-", "E"
-_KINDS = {"mamba": MAMBA, "attention": ATTENTION, "mlp": MLP, "moe": MOE}
+KINDS = {"mamba": MAMBA, "attention": ATTENTION, "mlp": MLP, "moe": MOE}
 _MIXTURE = Mixture(
     num_experts="n_routed_experts",
     block="mixer",
@@ -33,13 +33,15 @@ _MIXTURE = Mixture(
     correction_bias="gate.e_score_correction_bias",
     router_float32=True,
 )
-_LAYER = "model.layers.*"
+LAYER = "model.layers.*"
 # mamba_ssm_cache_dtype; where config.json has none, float32 (models/config.py, NemotronHForCausalLMConfig).
 _STATE_DTYPES = {"float32": "float32", "float16": "float16", "bfloat16": "bfloat16"}
 
 
 @dataclass(frozen=True, slots=True)
-class _Sizes:
+class Sizes:
+    """Sizes of the layers, of every kind."""
+
     shape: Shape
     mamba: Mamba2
     found: Experts | None
@@ -50,7 +52,7 @@ class _Sizes:
 
 def _describe(config: Fields) -> Description:
     pattern = _pattern(config)
-    sizes = _read(config, pattern)
+    sizes = read_sizes(config, pattern)
     shape = sizes.shape
     mamba = layers_where(shape.num_layers, lambda index: pattern[index] == MAMBA)
     full = layers_where(shape.num_layers, lambda index: pattern[index] == ATTENTION)
@@ -58,8 +60,8 @@ def _describe(config: Fields) -> Description:
         mamba2_group(sizes.mamba, mamba),
         AttentionGroup(AttentionKind.FULL, full, shape.num_heads, shape.num_kv_heads, shape.head_size, shape.head_size),
     )
-    by_kind = {kind: _layer(sizes, kind) for kind in set(pattern)}
-    view = conv_view(mamba2_modules(sizes.mamba, f"{_LAYER}.mixer")[0])
+    by_kind = {kind: layer_modules(sizes, kind) for kind in set(pattern)}
+    view = conv_view(mamba2_modules(sizes.mamba, f"{LAYER}.mixer")[0])
     return put_together(
         Decoder(
             shape=shape,
@@ -77,15 +79,20 @@ def _describe(config: Fields) -> Description:
 def _pattern(config: Fields) -> str:
     """Kind of each layer, from `hybrid_override_pattern` or its newer spelling `layers_block_type`."""
     kinds = config.texts("layers_block_type") if config.raw("hybrid_override_pattern") is None else ()
-    if any(kind not in _KINDS for kind in kinds):
-        raise config.fail("layers_block_type", f"a list of {', '.join(_KINDS)}")
-    pattern = "".join(_KINDS[kind] for kind in kinds) or config.text("hybrid_override_pattern")
+    if any(kind not in KINDS for kind in kinds):
+        raise config.fail("layers_block_type", f"a list of {', '.join(KINDS)}")
+    pattern = "".join(KINDS[kind] for kind in kinds) or config.text("hybrid_override_pattern")
     if not pattern or len(pattern) > MOST_LAYERS or set(pattern) - {MAMBA, ATTENTION, MLP, MOE}:
         raise config.fail("hybrid_override_pattern", f"up to {MOST_LAYERS} letters M, *, - and E, one a layer")
     return pattern
 
 
-def _read(config: Fields, pattern: str) -> _Sizes:
+def read_sizes(config: Fields, pattern: str) -> Sizes:
+    """Read the sizes of layers of the kinds in a pattern.
+
+    Raises:
+        InvalidFieldError: a field does not hold what it must.
+    """
     hidden = config.whole("hidden_size", high=LARGEST_WIDTH)
     heads = config.whole("num_attention_heads", high=MOST_HEADS)
     kv_heads = config.whole("num_key_value_heads", 8, high=MOST_HEADS)
@@ -117,11 +124,12 @@ def _read(config: Fields, pattern: str) -> _Sizes:
     shared = config.whole("n_shared_experts", 0, low=0, high=MOST_HEADS) if sparse else 0
     size = config.whole("moe_shared_expert_intermediate_size", high=LARGEST_WIDTH) if shared else 0
     latent = config.optional_whole("moe_latent_size") if sparse else None
-    return _Sizes(shape, mamba, found, latent, shared * size, config.flag("mlp_bias"))
+    return Sizes(shape, mamba, found, latent, shared * size, config.flag("mlp_bias"))
 
 
-def _layer(sizes: _Sizes, kind: str) -> tuple[Module, ...]:
-    shape, name = sizes.shape, f"{_LAYER}.mixer"
+def layer_modules(sizes: Sizes, kind: str) -> tuple[Module, ...]:
+    """Modules of a layer of a kind."""
+    shape, name = sizes.shape, f"{LAYER}.mixer"
     if kind == MAMBA:
         modules = mamba2_modules(sizes.mamba, name)
     elif kind == ATTENTION:
@@ -134,16 +142,16 @@ def _layer(sizes: _Sizes, kind: str) -> tuple[Module, ...]:
         modules = _mixture(sizes, sizes.found, name)
     else:
         modules = _mlp(name, shape.hidden_size, shape.intermediate_size, sizes.mlp_bias)
-    return (*modules, norm(f"{_LAYER}.norm", shape.hidden_size))
+    return (*modules, norm(f"{LAYER}.norm", shape.hidden_size))
 
 
 def _mlp(name: str, width: int, inner: int, bias: bool = False) -> tuple[Module, ...]:
     return (column(f"{name}.up_proj", width, inner, bias), row(f"{name}.down_proj", inner, width, bias))
 
 
-def _mixture(sizes: _Sizes, found: Experts, name: str) -> tuple[Module, ...]:
+def _mixture(sizes: Sizes, found: Experts, name: str) -> tuple[Module, ...]:
     width, narrow = sizes.shape.hidden_size, sizes.latent_size
-    gate = mixture_modules(_MIXTURE, found, width, _LAYER)[:2]
+    gate = mixture_modules(_MIXTURE, found, width, LAYER)[:2]
     shared = _mlp(f"{name}.shared_experts", width, sizes.shared_size) if sizes.shared_size else ()
     latent: tuple[Module, ...] = ()
     if narrow is not None:
@@ -162,11 +170,7 @@ def _mixture(sizes: _Sizes, found: Experts, name: str) -> tuple[Module, ...]:
     return (*gate, *shared, *latent, *routed)
 
 
-FAMILY = Family(
-    name="nemotron_h",
-    architectures=("NemotronHForCausalLM",),
-    describe=_describe,
-    prefixes=(("backbone.embeddings.", "model.embed_tokens."), ("backbone.", "model.")),
-    renames=((".A_log", ".A"),),
-    unused=("mtp.",),
-)
+PREFIXES = (("backbone.embeddings.", "model.embed_tokens."), ("backbone.", "model."))
+RENAMES = ((".A_log", ".A"),)
+UNUSED = ("mtp.",)
+FAMILY = Family("nemotron_h", ("NemotronHForCausalLM",), _describe, PREFIXES, RENAMES, UNUSED)

@@ -21,8 +21,6 @@ _DEFAULTS = {
     "vocab_size": 128815,
 }
 _LENGTH, _SHARED_QUERY, _SHARED_EXPERT = 65536, 2048, 5120
-# Experts are in these layers where config.json does not say (moe_layers_enum).
-_EXPERT_LAYERS = tuple(range(4, 60))
 _MIXTURE = Mixture(
     num_experts="moe_num_experts",
     top_k="moe_top_k",
@@ -43,10 +41,10 @@ def describe_text(config: Fields, prefix: str = "") -> Description:
     named = config.renamed(_NAMES).having(num_key_value_heads=1)
     shape = read_shape(named, _DEFAULTS)
     rope = read_rope(named, _LENGTH)
-    layers = tuple(layer for layer in _EXPERT_LAYERS if layer < shape.num_layers)
-    found = read_experts(
-        config, _MIXTURE, listed_layers(config, shape.num_layers) if config.has("moe_layers_enum") else layers
-    )
+    # Step3TextConfig's own default is no text, which the model class then fails to cut at its commas.
+    if not config.text("moe_layers_enum"):
+        raise config.fail("moe_layers_enum", "a text of layer indices with commas between them")
+    found = read_experts(config, _MIXTURE, listed_layers(config, shape.num_layers))
     narrow = config.whole("share_q_dim", _SHARED_QUERY, high=LARGEST_WIDTH)
     shared = config.whole("share_expert_dim", _SHARED_EXPERT, high=LARGEST_WIDTH)
     root = f"{prefix}model.layers.*"
