@@ -130,8 +130,6 @@ def _cost(shape: NodeShape, layout: Layout, priced: bool) -> float:
 
 def _layouts(request: PlanRequest, method: Method, shape: NodeShape, tier: Tier) -> Iterable[Layout]:
     facts = method.facts
-    if tier is Tier.ACROSS_NODES and facts.supports_pipeline and request.tensor_parallel_size is None:
-        return
     # Slices of a GPU reach each other neither in a node nor over the network.
     nodes = 1 if shape.is_slice else min(MOST_NODES, sum(group.count for group in shape.groups))
     most_gpus = request.max_gpus_per_replica or shape.gpus_per_node * nodes

@@ -7,7 +7,7 @@ tiers, and a later tier is looked at only where nothing of an earlier one does:
     STAGES_ON_A_NODE  one node, tensor x pipeline parallel: for models whose heads do not divide by the GPUs it takes
     A_STAGE_A_NODE    several nodes, a pipeline stage on each, tensor parallel within (vLLM docs, "Parallelism and scaling")
     STAGES_ON_NODES   several nodes, several stages on each
-    ACROSS_NODES      tensor parallel over the network: only where a model cannot be cut into stages
+    ACROSS_NODES      tensor parallel over the network: models that cannot be cut into stages, or whose stages are too uneven
 """
 
 from collections.abc import Iterator

@@ -38,7 +38,9 @@ def estimate(
     budget = ceil(gpu.memory_total_bytes * config.gpu_memory_utilization)
     stages = range(config.pipeline_parallel_size)
     placed = weights_only(config)
-    weights = [rank_weights(facts, placed, version, stage, gpu) for stage in stages]
+    # Of a GPU only its generation changes the weights: GPUs of one generation share what is remembered.
+    alike = Gpu("", 0, gpu.compute_capability)
+    weights = [rank_weights(facts, placed, version, stage, alike) for stage in stages]
     ranks = tuple(_rank(facts, config, gpu, version, stage, weights[stage], budget) for stage in stages)
     caches = stage_caches(facts, config, gpu, version)
     pools = [

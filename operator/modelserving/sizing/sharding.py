@@ -4,6 +4,7 @@ Source: vLLM 0.32 distributed/utils.py, model_executor/models/utils.py.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from modelserving.models.facts import ModelFacts, Module, Section, Stage
 
@@ -16,6 +17,7 @@ class StageSection:
     repeats: int
 
 
+@lru_cache(maxsize=1024)
 def stage_layers(num_layers: int, pipeline_parallel_size: int) -> tuple[range, ...]:
     """Decoder layers of every pipeline stage; what is left over goes to the stages before the last (get_pp_indices)."""
     base, left = divmod(num_layers, pipeline_parallel_size)
