@@ -6,6 +6,7 @@
 Source: vLLM 0.32 v1/worker/utils.py `request_memory`, v1/worker/gpu_worker.py `determine_available_memory`.
 """
 
+from dataclasses import replace
 from math import ceil
 
 from modelserving.engine.config import EngineConfig
@@ -19,7 +20,7 @@ from modelserving.sizing.host_memory import host_memory, pinned_bytes
 from modelserving.sizing.kv_cache import Pool, StageCache, pool, stage_caches
 from modelserving.sizing.non_torch import non_torch
 from modelserving.sizing.runner import runs_second
-from modelserving.sizing.sharding import stage_layers
+from modelserving.sizing.sharding import alike_stages, stage_layers
 from modelserving.sizing.weights import RankWeights, rank_weights, weights_only
 
 
@@ -40,8 +41,11 @@ def estimate(
     placed = weights_only(config)
     # Of a GPU only its generation changes the weights: GPUs of one generation share what is remembered.
     alike = Gpu("", 0, gpu.compute_capability)
-    weights = [rank_weights(facts, placed, version, stage, alike) for stage in stages]
-    ranks = tuple(_rank(facts, config, gpu, version, stage, weights[stage], budget) for stage in stages)
+    same = alike_stages(facts, config.pipeline_parallel_size)
+    held = {stage: rank_weights(facts, placed, version, stage, alike) for stage in set(same)}
+    sized = {stage: _rank(facts, config, gpu, version, stage, held[stage], budget) for stage in set(same)}
+    weights = [held[same[stage]] for stage in stages]
+    ranks = tuple(replace(sized[same[stage]], pipeline_rank=stage) for stage in stages)
     caches = stage_caches(facts, config, gpu, version)
     pools = [
         pool(cache, rank.kv_cache_available, config.max_model_len)

@@ -72,3 +72,20 @@ def keeps(section: Section, limit_mm_per_prompt: tuple[tuple[str, int], ...]) ->
 def _wanted(modalities: tuple[str, ...], limit_mm_per_prompt: tuple[tuple[str, int], ...]) -> bool:
     limits = dict(limit_mm_per_prompt)
     return any(limits.get(modality, 1) > 0 for modality in modalities)
+
+
+@lru_cache(maxsize=1024)
+def alike_stages(facts: ModelFacts, pipeline_parallel_size: int) -> tuple[int, ...]:
+    """For every pipeline stage the first one that holds the same: what is found of that one holds of all of them.
+
+    The first and the last stage are like no other: the one holds the embedding, the other samples.
+    """
+    known: dict[object, int] = {}
+    found = []
+    layers = stage_layers(facts.num_layers, pipeline_parallel_size)
+    for stage in range(pipeline_parallel_size):
+        held = stage_sections(facts, stage, pipeline_parallel_size, with_towers=True)
+        sections = tuple((id(one.section), one.repeats) for one in held)
+        ends = (stage == 0, stage == pipeline_parallel_size - 1)
+        found.append(known.setdefault((ends, len(layers[stage]), sections), stage))
+    return tuple(found)

@@ -4,8 +4,9 @@ import pytest
 
 from model_cases import V32, config_of, engine_config, facts_from, facts_of
 from modelserving.models.facts import Stage
-from modelserving.sizing.sharding import keeps_towers, stage_layers, stage_sections
+from modelserving.sizing.sharding import alike_stages, keeps_towers, stage_layers, stage_sections
 from modelserving.sizing.weights import rank_weights
+from planning_cases import facts
 
 
 @pytest.mark.parametrize(
@@ -55,3 +56,18 @@ def test_a_tied_head_is_a_copy_on_another_stage() -> None:
 def test_towers_are_left_out_when_no_item_is_allowed(limits: tuple[tuple[str, int], ...], kept: bool) -> None:
     assert keeps_towers(facts_of("llava-onevision-72b"), limits) is kept
     assert not keeps_towers(facts_of("llama31-8b"), limits)
+
+
+@pytest.mark.parametrize("model", ["llama31-8b", "gemma2-9b", "deepseek-v2-lite", "qwen3-30b-a3b", "nemotron-h-8b"])
+@pytest.mark.parametrize("stages", [1, 2, 3, 5, 8])
+def test_stages_that_are_taken_for_alike_hold_the_same(model: str, stages: int) -> None:
+    known = facts(model)
+    found = alike_stages(known, stages)
+    assert len(found) == stages
+    for stage, first in enumerate(found):
+        assert first <= stage
+        assert found[first] == first
+        assert stage_sections(known, stage, stages, True) == stage_sections(known, first, stages, True)
+    if stages > 2:
+        assert found[0] == 0
+        assert found[-1] == stages - 1
