@@ -27,8 +27,8 @@ from localcluster.commands import LOOPBACK
 # A cold start on a machine that tests run on takes two seconds.
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
-# The garbage collector looks for new kinds every 30 s, and a fresh cluster has just got ours.
-PATIENCE_SECONDS = 45.0
+# The garbage collector looks for new kinds every 30 s, a fresh cluster has just got ours, and what it then finds it has to list first.
+PATIENCE_SECONDS = 120.0
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _PYTHON_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR")
 
