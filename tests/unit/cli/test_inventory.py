@@ -136,5 +136,5 @@ def test_faults_of_declared_shapes_are_told(tmp_path: Path, document: object, me
 
 def test_a_node_with_slices_beside_whole_gpus_is_told_of_in_full() -> None:
     node_sets = Path(__file__).parents[3] / "deploy" / "local" / "nodes"
-    sentence = read_inventory([str(node_sets / "h100-mig-mixed.yaml")]).sentence
+    sentence = read_inventory([str(node_sets / "mig-h100-mixed.yaml")]).sentence
     assert "H100-80GB-HBM3 x4 + NVIDIA-H100-80GB-HBM3-MIG-1g.10gb x16" in sentence
