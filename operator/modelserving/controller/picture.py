@@ -264,7 +264,9 @@ class ClusterPicture:
         self._snapshot = None
 
     def _touch_pods(self, node: str) -> None:
-        self._taken_changed.add(node)
+        # Pods that are bound to no node are in no pool: only quotas count them.
+        if node:
+            self._taken_changed.add(node)
         self._snapshot = None
 
     def _touch_assumed(self, key: str) -> None:
