@@ -24,7 +24,7 @@ from modelserving.controller.troubles import Troubles
 from modelserving.controller.unused_facts import UnusedFacts
 from modelserving.controller.workload import Workload
 from modelserving.controller.workqueue import Lane, WorkQueue
-from modelserving.errors import ForbiddenError, NotFoundError
+from modelserving.errors import ForbiddenError
 from modelserving.hub.client import HubClient
 from modelserving.hub.source import MetadataSource
 from modelserving.kube.client import KubeClient
@@ -106,9 +106,8 @@ class Assembly:
         """
         for resource in SLICES:
             try:
-                await self._client.listed(resource, slice_of)
-            except NotFoundError:
-                continue
+                if not await self._client.serves(resource):
+                    continue
             except ForbiddenError as error:
                 _LOG.warning("ResourceSlices are left out, nodes are known by their labels alone: %s", error)
                 return None

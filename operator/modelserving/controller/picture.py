@@ -20,7 +20,7 @@ from modelserving.cluster.resource_slices import NodeSlice, described
 from modelserving.cluster.room import FreeGroup, FreeNode, PodNeed, Taken
 from modelserving.cluster.snapshot import ClusterSnapshot, NodeFacts, PodRequests
 from modelserving.planning.plan import Plan
-from modelserving.planning.pod_needs import MILLIS, SHARED_CPUS
+from modelserving.planning.pod_needs import MILLIS, default_cpus
 from modelserving.units import ceil_div
 
 ASSUMED_SECONDS = 120.0
@@ -239,7 +239,7 @@ class ClusterPicture:
     def _place(self, key: str, plan: Plan, replicas: int) -> list[PodRequests]:
         place = plan.placement
         memory = ceil_div(plan.memory.host_memory_bytes, place.nodes_per_replica)
-        need = PodNeed(place.gpus_per_node, (SHARED_CPUS + place.gpus_per_node) * MILLIS, memory)
+        need = PodNeed(place.gpus_per_node, default_cpus(place.gpus_per_node) * MILLIS, memory)
         groups = sorted(self._groups(place.gpu_product, place.gpu_resource), key=lambda group: group.least.gpus)
         chosen: dict[str, FreeNode] = {}
         names = []

@@ -139,6 +139,14 @@ class KubeClient:
         except (NotFoundError, ConflictError):
             return
 
+    async def serves(self, resource: Resource) -> bool:
+        """Whether the API server has a kind at all, in this version."""
+        try:
+            await self._call("list", resource, resource.path(), query={"limit": "1"})
+        except NotFoundError:
+            return False
+        return True
+
     async def listed(
         self,
         resource: Resource,

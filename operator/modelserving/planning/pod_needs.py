@@ -15,6 +15,12 @@ MILLIS = 1000
 # Beside the weights: torch.compile, Triton and FlashInfer caches, tokenizer, chunks of a download under way.
 CACHE_HEADROOM_BYTES = 10 * GIB
 
+
+def default_cpus(gpus: int) -> int:
+    """CPUs a pod asks for where its spec names no other number."""
+    return SHARED_CPUS + gpus
+
+
 _READERS: Mapping[str, Callable[[Any], int]] = {
     "cpu": parse_millis,
     "memory": parse_whole,
@@ -43,7 +49,7 @@ class PodAsked:
     def need(self, layout: Layout, host_memory_bytes: int, checkpoint_bytes: int) -> PodNeed:
         """What a pod asks of each node of its replica."""
         requests, limits, gpus = dict(self.requests), dict(self.limits), layout.gpus_per_node
-        cpu = (SHARED_CPUS + gpus) * MILLIS
+        cpu = default_cpus(gpus) * MILLIS
         return PodNeed(
             gpus,
             requests.get("cpu", min(cpu, limits.get("cpu", cpu))),

@@ -4,7 +4,7 @@ from typing import Any
 
 from modelserving.api.reasons import Reason
 from modelserving.planning.plan import Plan
-from modelserving.planning.pod_needs import SHARED_CPUS
+from modelserving.planning.pod_needs import default_cpus
 from modelserving.render.fragments import PodParts
 from modelserving.render.problem import RenderProblem
 from modelserving.units import format_gib, memory_quantity, parse_quantity, parse_whole
@@ -27,7 +27,7 @@ def resources(plan: Plan, ephemeral_bytes: int, parts: PodParts) -> dict[str, An
                 f"write at least {memory_quantity(bytes_needed)}, or leave it out.",
             )
     gpus = str(plan.placement.gpus_per_node)
-    requests = {"cpu": str(SHARED_CPUS + plan.placement.gpus_per_node)}
+    requests = {"cpu": str(default_cpus(plan.placement.gpus_per_node))}
     requests |= {name: memory_quantity(amount) for name, amount in needed.items() if amount > 0}
     if "cpu" in parts.limits:
         requests["cpu"] = min(requests["cpu"], parts.limits["cpu"], key=parse_quantity)

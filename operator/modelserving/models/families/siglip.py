@@ -7,32 +7,18 @@ and has no post-norm and no pooling head; the projector is two plain linears, wh
 from dataclasses import dataclass
 
 from modelserving.models.facts import Module, Section, Split, Stage, VisionTower
+from modelserving.models.families.towers import LARGEST_WIDTH, MOST_LAYERS, Vit
 from modelserving.models.fields import Fields
 
 # siglip.py, SiglipMLP: the MLP gets quantization settings only where both sizes are multiples of 64.
 _QUANTIZABLE_MULTIPLE = 64
-_MOST_LAYERS = 512
-_LARGEST_WIDTH = 2**16
 # Side of the grid that video frames are pooled to is half the patch grid's, rounded up (llava_onevision.py).
 _FRAME_POOLING = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Siglip:
+class Siglip(Vit):
     """Sizes of a SigLIP encoder."""
-
-    hidden_size: int
-    intermediate_size: int
-    num_layers: int
-    num_heads: int
-    image_size: int
-    patch_size: int
-    num_channels: int = 3
-
-    @property
-    def num_patches(self) -> int:
-        """Patches of one image."""
-        return (self.image_size // self.patch_size) ** 2
 
     @property
     def tokens_per_frame(self) -> int:
@@ -52,17 +38,17 @@ def read_siglip(vision: Fields, feature_layers: tuple[int, ...]) -> Siglip:
     Raises:
         InvalidFieldError: a field does not hold what it must.
     """
-    stored = vision.whole("num_hidden_layers", DEFAULTS.num_layers, high=_MOST_LAYERS)
+    stored = vision.whole("num_hidden_layers", DEFAULTS.num_layers, high=MOST_LAYERS)
     used = max(layer + 1 if layer >= 0 else stored + layer + 1 for layer in feature_layers)
     if not 1 <= used <= stored:
         raise vision.fail("num_hidden_layers", f"enough for vision_feature_layer {list(feature_layers)}")
-    hidden = vision.whole("hidden_size", DEFAULTS.hidden_size, high=_LARGEST_WIDTH)
+    hidden = vision.whole("hidden_size", DEFAULTS.hidden_size, high=LARGEST_WIDTH)
     heads = vision.whole("num_attention_heads", DEFAULTS.num_heads, high=hidden)
-    image = vision.whole("image_size", DEFAULTS.image_size, high=_LARGEST_WIDTH)
+    image = vision.whole("image_size", DEFAULTS.image_size, high=LARGEST_WIDTH)
     patch = vision.whole("patch_size", DEFAULTS.patch_size, high=image)
     if hidden % heads:
         raise vision.fail("num_attention_heads", f"a divisor of hidden_size ({hidden})")
-    intermediate = vision.whole("intermediate_size", DEFAULTS.intermediate_size, high=_LARGEST_WIDTH)
+    intermediate = vision.whole("intermediate_size", DEFAULTS.intermediate_size, high=LARGEST_WIDTH)
     return Siglip(hidden, intermediate, used, heads, image, patch, vision.whole("num_channels", 3, high=64))
 
 
@@ -87,9 +73,8 @@ def tower_only(
         layers: how many are built, where that is not all.
     """
     width = siglip.hidden_size
-    pixels = siglip.num_channels * siglip.patch_size**2
     embeddings = (
-        Module(f"{root}.embeddings.patch_embedding", Split.REPLICATED, pixels, (width,), bias=True),
+        Module(f"{root}.embeddings.patch_embedding", Split.REPLICATED, siglip.pixels, (width,), bias=True),
         Module(f"{root}.embeddings.position_embedding", Split.REPLICATED, width, (siglip.num_patches,)),
     )
     positions = Module(f"{root}.position_ids", Split.REPLICATED, 1, (siglip.num_patches,), fixed_dtype="int64")
