@@ -99,9 +99,9 @@ class Runtime:
             reflectors = (*parts.reflectors, *((slices,) if slices is not None else ()))
             for reflector in reflectors:
                 tasks.create_task(reflector.run(), name="reflector")
+            await self._read_everything()
             for reflector in reflectors:
                 await reflector.listed.wait()
-            await self._read_everything()
             parts.reconciler.assume_known()
             tasks.create_task(parts.events.run(), name="events")
             tasks.create_task(parts.resync.run(), name="resync")

@@ -6,36 +6,42 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib import import_module
 
 import click
 
 from modelserving import __version__
-from modelserving.cli.catalogue import catalogue_group
-from modelserving.cli.compare import compare_command
-from modelserving.cli.estimate import estimate_command
 from modelserving.cli.exits import EXIT_CODES, Exit
-from modelserving.cli.operator_command import operator_command
-from modelserving.cli.plan import plan_command
-from modelserving.cli.render import render_command
 from modelserving.errors import InputError, ModelServingError, SettingsError
 
+# Where each command is: one is loaded when it is named, so that none waits for what another needs (the Hub's client: half a second).
+_COMMANDS = {
+    "catalogue": "catalogue:catalogue_group",
+    "compare": "compare:compare_command",
+    "crd": "crd:crd_command",
+    "estimate": "estimate:estimate_command",
+    "operator": "operator_command:operator_command",
+    "plan": "plan:plan_command",
+    "render": "render:render_command",
+}
 
-@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(f"modelserving.cli.{module}"), name)
+        return command
+
+
+@click.group(cls=_Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="modelserving")
 def commands() -> None:
     """Serve models with vLLM on Kubernetes: the fewest GPUs that really work, with the arithmetic shown."""
-
-
-@commands.command("crd")
-def crd_command() -> None:
-    """Print the CustomResourceDefinition of modelservings.modelserving.dev."""
-    from modelserving.api.crd import crd_yaml
-
-    click.echo(crd_yaml(), nl=False)
-
-
-for command in (operator_command, plan_command, render_command, estimate_command, compare_command, catalogue_group):
-    commands.add_command(command)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

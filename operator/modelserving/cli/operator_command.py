@@ -2,6 +2,8 @@
 
 import click
 
+from modelserving.app.environment import read_settings
+from modelserving.app.runtime import main
 from modelserving.cli.exits import Exit
 
 
@@ -12,9 +14,5 @@ def operator_command() -> int:
     Reaches the cluster as its pod's ServiceAccount, or through KUBECONFIG. Ends with 0 when asked to stop, with another code
     when it cannot go on.
     """
-    # The runtime brings kopf and the Kubernetes client with it: half a second that no other command needs to wait.
-    from modelserving.app.environment import read_settings
-    from modelserving.app.runtime import main
-
     ended = main(read_settings())
     return Exit(ended) if ended in {0, 1, 2, 3} else ended

@@ -174,7 +174,7 @@ class ClusterPicture:
             self._bound[pod.owner] += sign
             if not self._bound[pod.owner]:
                 del self._bound[pod.owner]
-            self._touch_assumed(pod.owner)
+            self._release_if_bound(pod.owner)
         self._touch_pods(pod.node)
 
     def assume(self, key: str, plan: Plan, replicas: int) -> None:
@@ -197,7 +197,7 @@ class ClusterPicture:
 
     def snapshot(self) -> ClusterSnapshot:
         """The picture of this moment."""
-        self._drop_settled()
+        self._drop_expired()
         if self._snapshot is None:
             self._snapshot = ClusterSnapshot(
                 nodes=tuple(self._nodes.values()),
@@ -230,11 +230,19 @@ class ClusterPicture:
         for key, assumed in self._assumed.items():
             yield from assumed.pods[: max(0, assumed.replicas - self._bound.get(key, 0))]
 
-    def _drop_settled(self) -> None:
+    def _drop_expired(self) -> None:
         now = self._clock()
-        for key, assumed in list(self._assumed.items()):
-            if assumed.until <= now or self._bound.get(key, 0) >= assumed.replicas:
-                self.release(key)
+        # Each is assumed for as long as any other: the first of them ends first.
+        while self._assumed and next(iter(self._assumed.values())).until <= now:
+            self.release(next(iter(self._assumed)))
+
+    def _release_if_bound(self, key: str) -> None:
+        """Let go of what is assumed of a key whose pods are all bound, and of one pod more or less otherwise."""
+        assumed = self._assumed.get(key)
+        if assumed is not None and self._bound.get(key, 0) >= assumed.replicas:
+            self.release(key)
+        else:
+            self._touch_assumed(key)
 
     def _place(self, key: str, plan: Plan, replicas: int) -> list[PodRequests]:
         place = plan.placement

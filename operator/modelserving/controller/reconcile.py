@@ -97,7 +97,7 @@ class Reconciler:
             wait = self._settings.status_settle_seconds - decision.seconds
             if wait > 0:
                 return wait
-            return await self._reporter.tell(serving, manifest, self._findings(serving, decision))
+            return await self._tell(serving, manifest, decision, self._findings(serving, decision))
         manifests = self._render(decision)
         if self._rolls_out(serving, decision, manifests):
             decision = self._decider.place_anew(decision)
@@ -106,9 +106,24 @@ class Reconciler:
         self._note(serving, decision, ensured)
         if ensured.silent:
             return ensured.retry_seconds
-        again = await self._reporter.tell(serving, manifest, self._findings(serving, decision, ensured, manifests))
+        found = self._findings(serving, decision, ensured, manifests)
+        again = await self._tell(serving, manifest, decision, found)
         waits = (again, ensured.retry_seconds, decision.retry_seconds, self._told(serving).wait_seconds)
         return min((wait for wait in waits if wait is not None), default=None)
+
+    async def _tell(
+        self, serving: Serving, manifest: dict[str, Any], decision: Decision | Undecided, found: Findings
+    ) -> float | None:
+        """Tell what was found, unless it is to wait; returns seconds after which to come again."""
+        wait = self._reporter.wait(serving.key, found)
+        if wait > 0:
+            return wait
+        waits = found.workload is not None and found.workload.ready < found.workload.desired
+        if waits and isinstance(decision, Decision) and found.outcome is decision.outcome:
+            # What a plan that has no pods yet waits for is told as it is now, whatever it was when the plan was made.
+            found = replace(found, outcome=self._decider.place_anew(decision).outcome)
+        await self._reporter.tell(serving, manifest, found)
+        return None
 
     async def tell_bug(self, key: str, error: Exception) -> None:
         """Tell in the status that looking at a resource failed for a reason that is no fault of its author."""
@@ -193,9 +208,6 @@ class Reconciler:
             return Findings(None, workload, decision.in_force, reading=decision.reading)
         if workload is not None and workload.problem and decision.note:
             workload = replace(workload, problem=f"{workload.problem} {decision.note}")
-        if workload is not None and workload.ready < workload.desired:
-            # What a plan that has no pods yet waits for is told as it is now, whatever it was when the plan was made.
-            decision = self._decider.place_anew(decision)
         rejection = ensured.rejection if ensured is not None else None
         outcome = rejection or decision.outcome
         arguments = ()

@@ -1,7 +1,8 @@
 """Tells: status on difference, events on transitions.
 
 The status of a workload that was just written waits for `settle_seconds`, so that plan and Ready are one write where pods come up
-quickly; while new resources wait for their first look it waits longer. Whatever a person must act on is told at once.
+quickly; while new resources wait for their first look, or others' pods come up one after the other, it waits longer. Whatever a
+person must act on is told at once.
 """
 
 import logging
@@ -18,7 +19,7 @@ from modelserving.render.status import Subject, WorkloadObservation, observe, tr
 
 _LOG = logging.getLogger(__name__)
 # Longest that the status of a workload on its way waits behind resources that have none yet.
-LONGEST_SETTLE_SECONDS = 60.0
+LONGEST_SETTLE_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +85,10 @@ class Reporter:
         self._clock = clock
         self._now = now
         self._settling: dict[str, tuple[float, float]] = {}
+        self._settled_at = -settle_seconds
 
-    async def tell(self, serving: Serving, manifest: Mapping[str, Any], found: Findings) -> float | None:
-        """Write the status if it says anything new; returns seconds after which to come again, if it shall wait."""
-        wait = self._wait(serving.key, found)
-        if wait > 0:
-            return wait
+    async def tell(self, serving: Serving, manifest: Mapping[str, Any], found: Findings) -> None:
+        """Write the status if it says anything new."""
         before = manifest.get("status")
         before = before if isinstance(before, Mapping) else None
         status = observe(
@@ -105,37 +104,39 @@ class Reporter:
             contested=found.contested,
         )
         if status == before:
-            return None
+            return
         try:
             written = await self._client.put_status(MODELSERVINGS, manifest, status)
         except NotFoundError:
             # Deleted meanwhile. That is an event of its own, unless a watch missed it.
             self._cache.remove_serving(serving.key, serving.uid)
-            return None
+            return
         self._cache.put_serving(serving_of(written))
         for event in transitions(before, status):
             _LOG.info("%s: %s: %s", serving.key, event.reason, event.message)
             self._events.post(manifest, event.type, event.reason, event.message)
-        return None
 
     def forget(self, key: str) -> None:
         """Drop what is kept for a key."""
         self._settling.pop(key, None)
 
-    def _wait(self, key: str, found: Findings) -> float:
+    def wait(self, key: str, found: Findings) -> float:
+        """Seconds after which to come again with what was found; 0 where it is to be told now."""
         now = self._clock()
         if found.wrote and self._settle_seconds:
             self._settling.setdefault(key, (now + self._settle_seconds, now + LONGEST_SETTLE_SECONDS))
         if key not in self._settling:
             return 0.0
         until, latest = self._settling[key]
-        if found.on_its_way and self._busy():
-            # Whoever makes the pods is as busy.
+        if found.on_its_way and (self._busy() or now < self._settled_at + self._settle_seconds):
+            # Whoever makes the pods is as busy, or comes to these in a moment.
             until = min(max(until, now + self._settle_seconds), latest)
             self._settling[key] = (until, latest)
         if found.on_its_way and now < until:
             return until - now
         del self._settling[key]
+        if not found.on_its_way:
+            self._settled_at = now
         return 0.0
 
 

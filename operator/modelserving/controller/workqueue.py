@@ -42,6 +42,7 @@ class WorkQueue:
         self._processing: set[str] = set()
         self._failures: dict[str, int] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._turn = asyncio.Lock()
 
     def add(self, key: str, lane: Lane = Lane.CHANGED) -> None:
         """Ask for a key to be processed; a key that waits already only gets more urgent."""
@@ -84,6 +85,10 @@ class WorkQueue:
                 del self._waiting[key]
                 self._processing.add(key)
                 self._drop_timer(key)
+                if lane is Lane.UNCHANGED:
+                    # One in each round of the event loop: a thousand of them must not come between the steps of what is urgent.
+                    async with self._turn:
+                        await asyncio.sleep(0)
                 return key
 
     def done(self, key: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from loop_cases import MODEL, Loop
 from modelserving.controller.children import child_of
 from modelserving.controller.ports import Known, Pending
+from modelserving.controller.report import LONGEST_SETTLE_SECONDS
 from modelserving.controller.resources import CHILDREN
 from modelserving.errors import ClusterError, ConflictError, ForbiddenError, InvalidObjectError, NamespaceEndsError
 from modelserving.models.metadata import CheckpointRef, MetadataFailure
@@ -74,9 +75,28 @@ async def test_under_load_the_service_and_the_status_wait_for_the_deployments_of
     loop.clock.seconds += 30
     assert (await loop.look() or 0) > 0
     assert loop.taken() == ["apply Service"]
-    loop.clock.seconds += 60
+    loop.clock.seconds += LONGEST_SETTLE_SECONDS
     await loop.look()
     assert loop.taken() == ["status"]
+
+
+async def test_the_status_of_a_workload_waits_while_pods_of_others_come_up_one_after_the_other() -> None:
+    loop = Loop(settle_seconds=1.0)
+    for name in ("one", "two", "three"):
+        loop.create(name)
+        await loop.look(name)
+    loop.clock.seconds += 0.9
+    loop.pods_ready("one")
+    await loop.look("one")
+    loop.clock.seconds += 0.9
+    assert await loop.look("two") == pytest.approx(1.0)
+    loop.pods_ready("two")
+    await loop.look("two")
+    loop.clock.seconds += 1.0
+    assert loop.taken().count("status") == 2
+    await loop.look("three")
+    assert loop.taken() == ["status"]
+    assert loop.cluster.condition("Progressing", "three") == ("True", "RollingOut")
 
 
 async def test_a_rejection_is_told_at_once_and_nothing_is_made() -> None:

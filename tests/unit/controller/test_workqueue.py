@@ -101,3 +101,27 @@ async def test_a_server_that_asks_to_wait_is_obeyed() -> None:
     queue = WorkQueue()
     assert queue.retry("a", at_least_seconds=42.0) == 42.0
     queue.close()
+
+
+async def test_many_unchanged_keys_do_not_come_between_the_steps_of_what_is_urgent() -> None:
+    queue, done = WorkQueue(), []
+
+    async def work() -> None:
+        while True:
+            key = await queue.get()
+            done.append(key)
+            if key == "urgent":
+                for _ in range(5):  # answers of the API server
+                    await asyncio.sleep(0)
+                done.append("urgent done")
+            queue.done(key)
+
+    for number in range(1000):
+        queue.add(str(number), Lane.UNCHANGED)
+    queue.add("urgent")
+    workers = [asyncio.create_task(work()) for _ in range(8)]
+    while "urgent done" not in done:
+        await asyncio.sleep(0)
+    for worker in workers:
+        worker.cancel()
+    assert done.index("urgent done") <= 10
