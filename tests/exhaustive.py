@@ -29,7 +29,8 @@ WHOLE = (Fallback.FP8, Fallback.FP8_KV_CACHE, Fallback.EAGER)
 
 @dataclass(frozen=True, slots=True, order=True)
 class Way:
-    """A way to serve a model, ordered as it is preferred: fallbacks, kind of layout, nodes, GPUs, GPU memory, stages, experts."""
+    """A way to serve a model, ordered as it is preferred: fallbacks, kind of layout, nodes, GPUs, GPU memory, stages, engines,
+    experts."""
 
     fallbacks: tuple[int, ...]
     tier: int
@@ -38,6 +39,7 @@ class Way:
     gpus: int
     gpu_memory: int
     stages: int
+    engines: int
     whole_experts: bool
     left_on_node: int
     product: str
@@ -76,12 +78,11 @@ def _ways(request: PlanRequest, facts: ModelFacts, snapshot: ClusterSnapshot, pl
                 total = spread * a_node
                 if total > (request.max_gpus_per_replica or total):
                     continue
-                for ranks in range(1, total + 1):
-                    stages = total // ranks
-                    if total % ranks or (ranks % a_node and a_node % ranks):
-                        continue
-                    for whole in (False, True) if facts.experts and ranks > 1 else (False,):
-                        if not _fits(facts, gpus[product], length, request.concurrency, given_up, ranks, stages, whole):
+                for cut in _cuts(facts, spread, a_node):
+                    ranks, stages, engines = cut
+                    experts = (False, True) if facts.experts and ranks > 1 else (False,)
+                    for whole in experts if engines == 1 else (True,):
+                        if not _fits(facts, gpus[product], length, request.concurrency, given_up, cut, whole):
                             continue
                         free = [room for _, room in nodes]
                         started = sum(room // a_node for room in free) // spread
@@ -93,10 +94,21 @@ def _ways(request: PlanRequest, facts: ModelFacts, snapshot: ClusterSnapshot, pl
                             total,
                             total * gpus[product].memory_total_bytes,
                             stages,
+                            engines,
                             whole,
                             min((room - a_node for room in free if room >= a_node), default=max(c for c, _ in nodes)),
                             product,
                         )
+
+
+def _cuts(facts: ModelFacts, nodes: int, a_node: int) -> Iterator[tuple[int, int, int]]:
+    """Ranks, stages and engines that so many GPUs can be: engines only on one node, without stages, of a model with experts."""
+    total = nodes * a_node
+    for engines in range(1, total + 1 if facts.experts and nodes == 1 else 2):
+        for ranks in range(1, total // engines + 1):
+            stages = total // (engines * ranks)
+            if engines * ranks * stages == total and not (ranks % a_node and a_node % ranks) and 1 in (engines, stages):
+                yield ranks, stages, engines
 
 
 def _tier(nodes: int, a_node: int, ranks: int, stages: int) -> int:
@@ -114,14 +126,14 @@ def _fits(
     length: int,
     concurrency: int,
     given_up: frozenset[Fallback],
-    ranks: int,
-    stages: int,
+    cut: tuple[int, int, int],
     whole: bool,
 ) -> bool:
+    ranks, stages, engines = cut
     version = engine_version("0.32.0")
     dtype = resolve_dtype(facts, "auto", gpu)
     quantization = on_the_fly_method("fp8", gpu, version) if Fallback.FP8 in given_up else None
-    sequences = max(batch_defaults(version, gpu)[1], concurrency)
+    sequences = max(batch_defaults(version, gpu)[1], -(-concurrency // engines))
     sizes = batch_sizes(facts, version, gpu, length, BatchFlags(max_num_seqs=sequences))
     if isinstance(dtype, EngineRefusal) or isinstance(quantization, EngineRefusal) or isinstance(sizes, EngineRefusal):
         return False
@@ -135,6 +147,7 @@ def _fits(
         kv_cache_dtype="fp8" if Fallback.FP8_KV_CACHE in given_up else "auto",
         tensor_parallel_size=ranks,
         pipeline_parallel_size=stages,
+        data_parallel_size=engines,
         enable_expert_parallel=whole,
         enforce_eager=Fallback.EAGER in given_up,
     )

@@ -63,6 +63,7 @@ class PlanStatus(ApiModel):
     engine_version: Annotated[str, Field(description="vLLM version the plan is for.")]
     tensor_parallel_size: Annotated[int, Field(description="GPUs each layer is split over.")]
     pipeline_parallel_size: Annotated[int, Field(description="Stages the layers are dealt to.")]
+    data_parallel_size: Annotated[int, Field(description="Engines of a replica that share its requests out.")] = 1
     gpus_per_replica: Annotated[int, Field(description="GPUs one replica takes.")]
     gpu_product: Annotated[str, Field(description="GPU product, as the node label `nvidia.com/gpu.product` says.")]
     nodes_per_replica: Annotated[int, Field(description="Nodes one replica spans.")]

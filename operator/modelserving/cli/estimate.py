@@ -28,6 +28,7 @@ from modelserving.settings import Settings
 _FLAGS = (
     ("--tp", "tensor_parallel_size", int, "Tensor parallel size."),
     ("--pp", "pipeline_parallel_size", int, "Pipeline parallel size."),
+    ("--dp", "data_parallel_size", int, "Data parallel size: engines that share out requests and experts."),
     ("--quantization", "quantization", str, "vLLM's --quantization; left out: what the checkpoint says."),
     ("--dtype", "dtype", str, "vLLM's --dtype."),
     ("--kv-cache-dtype", "kv_cache_dtype", str, "vLLM's --kv-cache-dtype."),

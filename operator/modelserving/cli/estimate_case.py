@@ -29,7 +29,14 @@ _MODALITIES = 16
 _CASE_NAMES = frozenset({"id", "model_config", "model", "gpu", "gpu_memory_total_bytes", "vllm_version", "engine_args"})
 _READ = frozenset(
     {
-        *("tensor_parallel_size", "pipeline_parallel_size", "enable_expert_parallel", "quantization", "dtype"),
+        *(
+            "tensor_parallel_size",
+            "pipeline_parallel_size",
+            "data_parallel_size",
+            "enable_expert_parallel",
+            "quantization",
+            "dtype",
+        ),
         *("kv_cache_dtype", "max_model_len", "max_num_seqs", "max_num_batched_tokens", "gpu_memory_utilization"),
         *("enforce_eager", "block_size", "cpu_offload_gb", "limit_mm_per_prompt", "language_model_only"),
         *("mm_encoder_tp_mode", "enable_prefix_caching", "enable_chunked_prefill", "performance_mode"),
@@ -169,6 +176,7 @@ def _config(facts: ModelFacts, flags: Fields, gpu: Gpu, version: EngineVersion) 
         dtype=dtype,
         tensor_parallel_size=flags.whole("tensor_parallel_size", 1, high=1024),
         pipeline_parallel_size=flags.whole("pipeline_parallel_size", 1, high=1024),
+        data_parallel_size=flags.whole("data_parallel_size", 1, high=1024),
         enable_expert_parallel=flags.flag("enable_expert_parallel"),
         # What follows the method is a remark.
         quantization=_quantization(facts, flags),

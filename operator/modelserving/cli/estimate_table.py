@@ -33,6 +33,7 @@ def estimate_table(name: str, result: Estimated, width: int) -> RenderableType:
         for size, text in (
             (config.tensor_parallel_size, f"tensor parallel {config.tensor_parallel_size}"),
             (config.pipeline_parallel_size, f"pipeline parallel {config.pipeline_parallel_size}"),
+            (config.data_parallel_size, f"{config.data_parallel_size} engines (data parallel)"),
         )
         if size > 1
     ]

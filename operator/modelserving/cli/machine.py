@@ -69,6 +69,7 @@ def _plan(outcome: Outcome, plan: Plan) -> dict[str, Any]:
         "engineVersion": plan.engine_version,
         "tensorParallelSize": plan.config.tensor_parallel_size,
         "pipelineParallelSize": plan.config.pipeline_parallel_size,
+        "dataParallelSize": plan.config.data_parallel_size,
         "gpusPerReplica": plan.gpus_per_replica,
         "gpuProduct": plan.placement.gpu_product,
         "nodesPerReplica": plan.placement.nodes_per_replica,

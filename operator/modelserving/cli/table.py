@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from modelserving.cli.bars import bar
+from modelserving.planning.explanation import requests
 from modelserving.planning.plan import Plan, Rejected, Rejection
 from modelserving.sizing.budget import Term
 from modelserving.units import GIB
@@ -75,6 +76,8 @@ def _placement(plan: Plan) -> Text:
         parallel.append(f"pipeline parallel {plan.config.pipeline_parallel_size}")
     if plan.config.enable_expert_parallel:
         parallel.append("whole experts")
+    if plan.config.data_parallel_size > 1:
+        parallel.append(f"{plan.config.data_parallel_size} engines (data parallel)")
     gpus = f"{plan.gpus_per_replica} × {place.gpu_product}"
     told = Text.assemble((gpus, "bold green"), ", ".join([f" on {nodes}", *parallel, f"vLLM {plan.engine_version}"]))
     if plan.given_up:
@@ -118,7 +121,11 @@ def _grid(label_width: int) -> Table:
 
 def _kv_label(plan: Plan) -> str:
     length = f"{plan.config.max_model_len:,} tokens"
-    return f"KV cache, {plan.concurrency} × {length}" if plan.concurrency > 1 else f"KV cache, {length}"
+    return (
+        f"KV cache, {requests(plan.concurrency, plan.config)}{length}"
+        if plan.concurrency > 1
+        else f"KV cache, {length}"
+    )
 
 
 def _spare(plan: Plan) -> Term:

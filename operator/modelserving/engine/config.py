@@ -11,6 +11,8 @@ class EngineConfig:
         dtype: resolved: `bfloat16`, `float16` or `float32`.
         quantization: `--quantization`; None where the checkpoint itself decides or nothing is quantized.
         kv_cache_dtype: `--kv-cache-dtype`.
+        data_parallel_size: engines that share out the requests, each tensor x pipeline parallel over GPUs of its own; what is not an
+            expert each of them holds for itself.
         cpu_offload_bytes: bytes of weights per GPU kept in host memory (`--cpu-offload-gb`).
         block_size: tokens in a KV cache block; None lets the attention backend choose.
         limit_mm_per_prompt: images, videos, … a prompt may hold, as pairs; empty means vLLM's default.
@@ -26,6 +28,7 @@ class EngineConfig:
     dtype: str = "bfloat16"
     tensor_parallel_size: int = 1
     pipeline_parallel_size: int = 1
+    data_parallel_size: int = 1
     enable_expert_parallel: bool = False
     quantization: str | None = None
     kv_cache_dtype: str = "auto"
@@ -40,7 +43,20 @@ class EngineConfig:
     @property
     def world_size(self) -> int:
         """GPUs of one replica."""
-        return self.tensor_parallel_size * self.pipeline_parallel_size
+        return self.tensor_parallel_size * self.pipeline_parallel_size * self.data_parallel_size
+
+    @property
+    def expert_ranks(self) -> int:
+        """Ranks that routed experts of a layer are shared out to, or cut over: those of all engines (FusedMoEParallelConfig.make)."""
+        return self.tensor_parallel_size * self.data_parallel_size
+
+    @property
+    def shares_out_tokens(self) -> bool:
+        """Whether ranks of an engine take different tokens to the experts, and hold shared experts whole for it.
+
+        Source: vLLM 0.32 config/parallel.py, `use_sequence_parallel_moe`.
+        """
+        return self.enable_expert_parallel and self.tensor_parallel_size > 1 and self.data_parallel_size > 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,20 @@ layers/vocab_parallel_embedding.py, layers/mamba/mamba_mixer2.py, and create_wei
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from modelserving.engine.config import EngineConfig, EngineRefusal
 from modelserving.engine.expert_kernels import alignment, expert_block, expert_group, padded
 from modelserving.engine.quantization import method_of, online_method
-from modelserving.engine.shares import VOCABULARY_PADDING, Share, padded_vocabulary, section_ranks, share, towers_whole
+from modelserving.engine.shares import (
+    VOCABULARY_PADDING,
+    Share,
+    module_ranks,
+    padded_vocabulary,
+    section_ranks,
+    share,
+    towers_whole,
+)
 from modelserving.models.facts import ModelFacts, Module, Quantization, Split
 
 _WORD_BITS = 32
@@ -20,30 +29,23 @@ _PACKING = ("awq", "gptq")
 
 
 def objection(facts: ModelFacts, config: EngineConfig) -> EngineRefusal | None:
-    """Why the model cannot be split over tensor_parallel_size ranks, or None."""
-    found = _objection(
-        facts,
-        config.tensor_parallel_size,
-        config.enable_expert_parallel,
-        towers_whole(facts, config.mm_encoder_tp_mode),
-    )
+    """Why the model cannot be split over the ranks of an engine, and its experts over those of all engines, or None."""
+    found = _objection(facts, config)
     if found is not None:
         reason, message = found
-        ranks = config.tensor_parallel_size
-        return EngineRefusal(reason, f"{message}; use {_divisors(facts, ranks, config.enable_expert_parallel)}.")
+        return EngineRefusal(reason, f"{message}; use {_divisors(facts, config)}.")
     return _quantized_shares(facts, config)
 
 
-def works(facts: ModelFacts, ranks: int, expert_parallel: bool = False) -> bool:
+def works(facts: ModelFacts, config: EngineConfig) -> bool:
     """Whether heads, vocabulary and layers can be split over so many ranks."""
-    return _objection(facts, ranks, expert_parallel) is None
+    return _objection(facts, config) is None
 
 
-def _objection(
-    facts: ModelFacts, ranks: int, expert_parallel: bool, whole_towers: bool = False
-) -> tuple[str, str] | None:
+def _objection(facts: ModelFacts, config: EngineConfig) -> tuple[str, str] | None:
     """(reason, what does not divide), or None."""
-    if ranks == 1:
+    ranks = config.tensor_parallel_size
+    if config.expert_ranks == 1:
         return None
     if facts.num_attention_heads % ranks:
         return "HeadsNotDivisible", f"{facts.num_attention_heads} attention heads cannot be split over {ranks} GPUs"
@@ -59,8 +61,8 @@ def _objection(
         fewer, more = sorted((heads, ranks))
         if more % fewer:
             return "KvHeadsNotDivisible", f"{heads} KV heads can be neither split over nor repeated on {ranks} GPUs"
-    for module, held in _split_modules(facts, ranks, whole_towers):
-        if expert_parallel and module.experts:
+    for module, held in _split_modules(facts, config):
+        if config.enable_expert_parallel and module.experts:
             continue
         reason = _uneven(module, held)
         if reason is not None:
@@ -89,18 +91,17 @@ def _uneven(module: Module, ranks: int) -> tuple[str, str] | None:
     return "LayerNotDivisible", f"{odd[0]} rows or columns of {module.name} cannot be split over {ranks} GPUs"
 
 
-def _divisors(facts: ModelFacts, ranks: int, expert_parallel: bool) -> str:
-    near = [str(size) for size in range(1, min(2 * ranks, 64) + 1) if works(facts, size, expert_parallel)]
-    return " or ".join(near[-3:])
+def _divisors(facts: ModelFacts, config: EngineConfig) -> str:
+    sizes = range(1, min(2 * config.tensor_parallel_size, 64) + 1)
+    near = [str(size) for size in sizes if works(facts, replace(config, tensor_parallel_size=size))]
+    return " or ".join(near[-3:]) or "another data parallel size"
 
 
 def _quantized_shares(facts: ModelFacts, config: EngineConfig) -> EngineRefusal | None:
     stored = facts.stored_quantization
     online = online_method(config.quantization, stored)
     method = method_of(online) if online is not None else None
-    for module, ranks in _split_modules(
-        facts, config.tensor_parallel_size, towers_whole(facts, config.mm_encoder_tp_mode)
-    ):
+    for module, ranks in _split_modules(facts, config):
         reason = None
         scheme = module.scheme or stored if module.quantized else None
         part = share(module, ranks, config.enable_expert_parallel)
@@ -115,12 +116,14 @@ def _quantized_shares(facts: ModelFacts, config: EngineConfig) -> EngineRefusal 
     return None
 
 
-def _split_modules(facts: ModelFacts, ranks: int, whole_towers: bool) -> Iterator[tuple[Module, int]]:
+def _split_modules(facts: ModelFacts, config: EngineConfig) -> Iterator[tuple[Module, int]]:
+    whole = towers_whole(facts, config.mm_encoder_tp_mode)
     for section in facts.sections:
         if section.buffers:
             continue
+        ranks = section_ranks(section, config.tensor_parallel_size, whole)
         for module in section.modules:
-            yield module, section_ranks(section, ranks, whole_towers)
+            yield module, module_ranks(module, ranks, config)
 
 
 def _multiple(module: Module, part: Share, ranks: int, multiple: int, rule: str) -> str | None:

@@ -25,12 +25,12 @@ def expert_blocks_objection(facts: ModelFacts, config: EngineConfig, gpu: Gpu) -
             scheme = module.scheme or stored
             if not (module.experts and module.quantized) or scheme is None or scheme.block_shape is None:
                 continue
-            part = share(module, config.tensor_parallel_size, config.enable_expert_parallel)
+            part = share(module, config.expert_ranks, config.enable_expert_parallel)
             block = expert_block(module, part, scheme.block_shape)
             if block != _MARLIN_BLOCK:
                 return EngineRefusal(
                     "QuantizationNeedsNewerGpu",
-                    f"each of {config.tensor_parallel_size} GPUs has experts scaled by blocks of {block[0]} x {block[1]}, and "
+                    f"each of {config.expert_ranks} GPUs has experts scaled by blocks of {block[0]} x {block[1]}, and "
                     f"before compute capability {_ANY_BLOCK_CAPABILITY / 10:.1f} there is a kernel for blocks of 128 x 128 "
                     f"alone; {gpu.product} has {capability_number(gpu) / 10:.1f}. Use fewer GPUs per replica, or newer ones.",
                 )

@@ -100,6 +100,8 @@ def drains(engine_version: str) -> bool:
 def _sizes(config: EngineConfig) -> Iterator[str]:
     yield f"--tensor-parallel-size={config.tensor_parallel_size}"
     yield f"--pipeline-parallel-size={config.pipeline_parallel_size}"
+    if config.data_parallel_size > 1:
+        yield f"--data-parallel-size={config.data_parallel_size}"
     yield f"--max-model-len={config.max_model_len}"
     yield f"--max-num-seqs={config.max_num_seqs}"
     yield f"--max-num-batched-tokens={config.max_num_batched_tokens}"

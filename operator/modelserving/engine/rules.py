@@ -78,7 +78,7 @@ def _sizes(case: _Case) -> EngineRefusal | None:
     for name in ("max_model_len", "max_num_seqs", "max_num_batched_tokens"):
         if getattr(config, name) < 1:
             return EngineRefusal("SizeNotPositive", f"{name} is {getattr(config, name)} and must be at least 1.")
-    for name in ("tensor_parallel_size", "pipeline_parallel_size"):
+    for name in ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size"):
         if getattr(config, name) < 1:
             return EngineRefusal("SizeNotPositive", f"{name} is {getattr(config, name)} and must be at least 1.")
     if not 0 < config.gpu_memory_utilization <= 1:

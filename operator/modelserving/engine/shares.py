@@ -5,11 +5,14 @@ Source: vLLM 0.32 model_executor/layers/linear.py, vocab_parallel_embedding.py, 
 
 from dataclasses import dataclass
 
+from modelserving.engine.config import EngineConfig
 from modelserving.models.facts import ModelFacts, Module, Section, Split
 from modelserving.units import ceil_div, round_up
 
 # vocab_parallel_embedding.py, DEFAULT_VOCAB_PADDING_SIZE.
 VOCABULARY_PADDING = 64
+# Modules of experts that every token goes to, as vLLM's classes name them.
+_SHARED_EXPERT = "shared_expert"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,13 @@ def _cut(module: Module, tensor_parallel_size: int) -> tuple[tuple[int, ...], in
         rows = tuple(padded_vocabulary(count) // tensor_parallel_size for count in rows)
     missing = -sum(rows) % module.row_multiple
     return (*rows[:-1], rows[-1] + missing), columns
+
+
+def module_ranks(module: Module, ranks: int, config: EngineConfig) -> int:
+    """Ranks that a module of a section is split over, which is split over `ranks`."""
+    if module.experts:
+        return config.expert_ranks
+    return 1 if config.shares_out_tokens and _SHARED_EXPERT in module.name else ranks
 
 
 def towers_whole(facts: ModelFacts, mm_encoder_tp_mode: str) -> bool:

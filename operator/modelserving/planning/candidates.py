@@ -4,10 +4,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from modelserving.cluster.capacity import NodeShape
+from modelserving.engine.versions import engine_version
 from modelserving.planning.checkpoints import Method
 from modelserving.planning.ladder import AS_ASKED, Rung
-from modelserving.planning.layouts import MOST_NODES, Layout, Limits, Tier, layouts
+from modelserving.planning.layouts import MOST_NODES, Layout, Limits, Tier, as_engines, layouts
 from modelserving.planning.request import PlanRequest
+
+# First version whose code for data parallelism was read: earlier ones gathered otherwise, and the first had no CUDA graphs with it.
+_ENGINES_READ = (0, 32, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class Candidate:
         spread = f" on {layout.nodes} nodes" if layout.nodes > 1 else ""
         stages = f", {layout.pipeline_parallel_size} stages" if layout.pipeline_parallel_size > 1 else ""
         experts = ", whole experts" if layout.whole_experts else ""
+        experts += f", {layout.data_parallel_size} engines" if layout.data_parallel_size > 1 else ""
         return f"{self.gpus} × {self.shape.gpu.product}{spread}{stages}{experts}"
 
 
@@ -75,6 +80,11 @@ def least_waiting_for_each_other(candidate: Candidate) -> int:
     return candidate.layout.pipeline_parallel_size
 
 
+def fewest_engines(candidate: Candidate) -> int:
+    """One engine before several, of which each answers a request with its own GPUs alone."""
+    return candidate.layout.data_parallel_size
+
+
 def cut_experts_first(candidate: Candidate) -> bool:
     """Experts cut over GPUs before whole experts, which are loaded unevenly."""
     return candidate.layout.whole_experts
@@ -97,6 +107,7 @@ CRITERIA: tuple[Callable[[Candidate], float | str], ...] = (
     cheapest,
     fastest_links,
     least_waiting_for_each_other,
+    fewest_engines,
     cut_experts_first,
     best_fit,
     name,
@@ -141,6 +152,7 @@ def _layouts(request: PlanRequest, method: Method, shape: NodeShape, tier: Tier)
         tensor_parallel_size=request.tensor_parallel_size,
         pipeline_parallel_size=request.pipeline_parallel_size,
     )
+    engines = request.tensor_parallel_size is None and engine_version(request.engine_version).number >= _ENGINES_READ
     for layout in layouts(limits, tier):
         # Nodes of a product may differ in size: a layout needs as many that are large enough.
         if layout.nodes > 1 and not _are_enough(shape, layout):
@@ -148,6 +160,8 @@ def _layouts(request: PlanRequest, method: Method, shape: NodeShape, tier: Tier)
         yield layout
         if facts.experts is not None and layout.tensor_parallel_size > 1:
             yield Layout(layout.tensor_parallel_size, layout.pipeline_parallel_size, layout.nodes, whole_experts=True)
+            if engines:
+                yield from as_engines(layout)
 
 
 def _are_enough(shape: NodeShape, layout: Layout) -> bool:

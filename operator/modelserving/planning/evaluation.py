@@ -92,7 +92,7 @@ def engine_config(
         return resolved
     length = context_length(request, facts, degrees)
     # What the user wants to serve at once must be allowed to run at once.
-    sequences = max(batch_defaults(version, gpu)[1], request.concurrency)
+    sequences = max(batch_defaults(version, gpu)[1], ceil_div(request.concurrency, layout.data_parallel_size))
     sizes = batch_sizes(facts, version, gpu, length, BatchFlags(max_num_seqs=sequences))
     if isinstance(sizes, EngineRefusal):
         return sizes
@@ -107,6 +107,7 @@ def engine_config(
         kv_cache_dtype="fp8" if Fallback.FP8_KV_CACHE in rung else request.kv_cache_dtype,
         tensor_parallel_size=layout.tensor_parallel_size,
         pipeline_parallel_size=layout.pipeline_parallel_size,
+        data_parallel_size=layout.data_parallel_size,
         enable_expert_parallel=layout.whole_experts,
         enforce_eager=Fallback.EAGER in rung,
         cpu_offload_bytes=offload_bytes(request, degrees),

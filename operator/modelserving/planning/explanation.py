@@ -7,6 +7,7 @@ from modelserving.cluster.capacity import NodeShape
 from modelserving.cluster.declared import DeclaredShape
 from modelserving.cluster.nvidia import PRODUCT_LABEL
 from modelserving.cluster.snapshot import ClusterSnapshot, NodeFacts
+from modelserving.engine.config import EngineConfig
 from modelserving.planning.checkpoints import Method
 from modelserving.planning.evaluation import Evaluated
 from modelserving.planning.layouts import Tier
@@ -14,7 +15,7 @@ from modelserving.planning.placing import obstacle_of
 from modelserving.planning.plan import Rejected, Rejection, Remedy
 from modelserving.planning.remedies import achieved
 from modelserving.planning.request import PlanRequest
-from modelserving.units import format_gib
+from modelserving.units import ceil_div, format_gib
 
 # What engine.rules refuses a model by that vLLM has no class for.
 ARCHITECTURE_NOT_SUPPORTED = "ArchitectureNotSupported"
@@ -37,14 +38,23 @@ def decision(request: PlanRequest, chosen: Evaluated) -> str:
     parallel += f", pipeline parallel {config.pipeline_parallel_size}" if config.pipeline_parallel_size > 1 else ""
     parallel += f" over {layout.nodes} nodes" if layout.nodes > 1 else ""
     parallel += ", whole experts on each GPU" if layout.whole_experts else ""
+    engines = config.data_parallel_size
+    parallel += f", {engines} engines that share the requests" if engines > 1 else ""
     product = chosen.candidate.shape.gpu.product
-    spare = max(0, rank.kv_cache_available - memory.kv_cache.requested_bytes)
+    spare = format_gib(max(0, rank.kv_cache_available - memory.kv_cache.requested_bytes))
+    length = f"{requests(request.concurrency, config)}{config.max_model_len:,} tokens"
     return (
         f"{method.facts.model} in {chosen.precision} ({how}) on {config.world_size} × {product}{parallel}: each GPU holds "
         f"{format_gib(rank.weights.value)} of weights and {format_gib(memory.kv_cache.requested_bytes)} of KV cache for "
-        f"{request.concurrency} × {config.max_model_len:,} tokens, with {format_gib(spare)} to spare of {format_gib(memory.budget_bytes)}."
-        f"{_given_up(chosen)}"
+        f"{length}, with {spare} to spare of {format_gib(memory.budget_bytes)}.{_given_up(chosen)}"
     )
+
+
+def requests(concurrency: int, config: EngineConfig) -> str:
+    """Say how many requests a GPU keeps the cache of: where engines share them out, a part of all."""
+    engines = config.data_parallel_size
+    part = f"{ceil_div(concurrency, engines)} of " if engines > 1 and concurrency > 1 else ""
+    return f"{part}{concurrency} × "
 
 
 def _given_up(chosen: Evaluated) -> str:
@@ -56,6 +66,12 @@ def _given_up(chosen: Evaluated) -> str:
 def cautions(chosen: Evaluated) -> tuple[str, ...]:
     """Say what a user should know of the layout, in sentences."""
     layout = chosen.candidate.layout
+    if layout.data_parallel_size > 1:
+        engines = (
+            f"{layout.data_parallel_size} engines share the requests out (data parallel): each answers with its own GPUs alone, so an "
+            "answer comes later than with tensor parallelism, and more requests fit at once."
+        )
+        return (engines,)
     if layout.tier is Tier.STAGES_ON_A_NODE:
         takes_turns = (
             "The GPUs take turns on each request (pipeline parallel), since no tensor parallel size alone does: answers "

@@ -3,7 +3,7 @@
 Tensor parallelism answers each request with all GPUs at once; a pipeline lets them wait for each other. So layouts come in
 tiers, and a later tier is looked at only where nothing of an earlier one does:
 
-    ONE_NODE          one node, tensor parallel alone
+    ONE_NODE          one node, tensor parallel alone, or several engines beside each other that share out whole experts
     STAGES_ON_A_NODE  one node, tensor x pipeline parallel: for models whose heads do not divide by the GPUs it takes
     A_STAGE_A_NODE    several nodes, a pipeline stage on each, tensor parallel within (vLLM docs, "Parallelism and scaling")
     STAGES_ON_NODES   several nodes, several stages on each
@@ -38,17 +38,19 @@ class Layout:
         pipeline_parallel_size: stages the layers are dealt to.
         nodes: nodes it spans, each with the same number of GPUs.
         whole_experts: whether GPUs hold whole experts instead of a share of each (`--enable-expert-parallel`).
+        data_parallel_size: engines that share out the requests, and whole experts between them.
     """
 
     tensor_parallel_size: int
     pipeline_parallel_size: int = 1
     nodes: int = 1
     whole_experts: bool = False
+    data_parallel_size: int = 1
 
     @property
     def gpus(self) -> int:
         """GPUs of one replica."""
-        return self.tensor_parallel_size * self.pipeline_parallel_size
+        return self.tensor_parallel_size * self.pipeline_parallel_size * self.data_parallel_size
 
     @property
     def gpus_per_node(self) -> int:
@@ -84,6 +86,19 @@ class Limits:
     most_stages: int
     tensor_parallel_size: int | None = None
     pipeline_parallel_size: int | None = None
+
+
+def as_engines(layout: Layout) -> Iterator[Layout]:
+    """The same GPUs of one node as several engines, for a model with experts: each holds all of the model but the experts.
+
+    The KV cache of a request is then on the GPUs of one engine alone, where tensor parallelism would repeat latent attention, and
+    heads fewer than GPUs, on each.
+    """
+    if layout.nodes > 1 or layout.pipeline_parallel_size > 1:
+        return
+    for engines in range(2, layout.tensor_parallel_size + 1):
+        if layout.tensor_parallel_size % engines == 0:
+            yield Layout(layout.tensor_parallel_size // engines, 1, 1, True, engines)
 
 
 @lru_cache(maxsize=1024)

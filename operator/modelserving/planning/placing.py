@@ -59,7 +59,13 @@ def place(
 def refreshed(plan: Plan, request: PlanRequest, snapshot: ClusterSnapshot) -> Plan:
     """Place a plan in force anew: what is free has changed since it was made, what it decides has not."""
     product, config, nodes = plan.placement.gpu_product, plan.config, plan.placement.nodes_per_replica
-    layout = Layout(config.tensor_parallel_size, config.pipeline_parallel_size, nodes, config.enable_expert_parallel)
+    layout = Layout(
+        config.tensor_parallel_size,
+        config.pipeline_parallel_size,
+        nodes,
+        config.enable_expert_parallel,
+        config.data_parallel_size,
+    )
     found = usable_shapes(request, snapshot) + shapes_to_be(request, snapshot)
     shape = _same(found, product, plan.placement.gpu_resource, plan.placement.selector)
     if shape is None:

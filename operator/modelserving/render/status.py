@@ -94,6 +94,7 @@ def plan_status(plan: Plan, arguments: Sequence[str]) -> PlanStatus:
         engine_version=plan.engine_version,
         tensor_parallel_size=plan.config.tensor_parallel_size,
         pipeline_parallel_size=plan.config.pipeline_parallel_size,
+        data_parallel_size=plan.config.data_parallel_size,
         gpus_per_replica=plan.gpus_per_replica,
         gpu_product=plan.placement.gpu_product,
         nodes_per_replica=plan.placement.nodes_per_replica,

@@ -5,6 +5,7 @@
     forward   = e T (3 I / tp + 4 H), on stages before the last + 2 e T H
               + one byte a quantized activation, + context of latent attention while it is expanded
     experts     + e T top_k (max(I / tp, H) + max(2 I / tp, H)), kept beside either
+    engines     experts see the tokens of all dp engines: dp T in the line above, + 2 e dp T H for them and their answers
     multimodal  + e T H for the encoder's output; the tower's own pass where that is more
 
 T max_num_batched_tokens, R min(max_num_seqs, T), V padded vocabulary, H hidden, I intermediate size, e bytes of the model's
@@ -12,7 +13,8 @@ dtype. Logits are gathered, so they do not shrink with tp, and exist on the last
 
 Source: vLLM v1/sample/sampler.py and ops/topk_topp_sampler.py (logits, float32 copy, probabilities, noise: 2 + 4 + 4 + 4
 bytes), v1/worker/gpu/sample/ (persistent buffers), v1/worker/gpu_model_runner.py `profile_run`,
-fused_moe/experts/triton_moe.py `workspace_shapes`, layers/attention/mla_attention.py. The factors 2.5, 38.24 and 1.3 are
+fused_moe/experts/triton_moe.py `workspace_shapes`, fused_moe/prepare_finalize/naive_dp_ep.py,
+layers/attention/mla_attention.py. The factors 2.5, 38.24 and 1.3 are
 fitted: 34 starts of vLLM 0.17 to 0.19 on H100, median error 2.0 %, worst 6.3 %; 5 of 0.11 to 0.16, 0.3 %.
 """
 
@@ -51,6 +53,10 @@ _EXPANDED_TOKENS = 64 * 1024
 _BAND = 0.10
 _EXPERTS_BAND = 0.15
 _MULTIMODAL_BAND = 0.25
+# Data parallel: no start of it was logged, and what is gathered depends on the backend that a cluster's network gives.
+_ENGINES_BAND = 0.40
+# Tokens of all engines, gathered for the experts, and the experts' answers.
+_GATHERED_TENSORS = 2
 # A tower's own pass, which no start with all its sizes was logged for; Qwen2.5-VL, whose largest image is more than a batch,
 # logged up to four times the formula (6.9 GiB, 32B on A100).
 _TOWER_SHARES = (0.6, 1.6)
@@ -72,7 +78,7 @@ def activation_peak(facts: ModelFacts, config: EngineConfig, version: EngineVers
         peak = max(_sampler(logits, version, hidden, element, second), forward)
         persistent = int(_PERSISTENT_BYTES * logits) if second else 0
     kept = persistent + _expert_workspaces(facts, config, element)
-    band = _EXPERTS_BAND if facts.experts is not None else _BAND
+    band = _band(facts, config)
     if facts.vision is not None and keeps_towers(facts, config.limit_mm_per_prompt):
         tower = _tower(facts, facts.vision, config, element)
         if tower > peak + hidden:
@@ -80,11 +86,17 @@ def activation_peak(facts: ModelFacts, config: EngineConfig, version: EngineVers
             low, high = (int(tower * share) for share in (_LARGE_ITEM_SHARES if is_large else _TOWER_SHARES))
             return Term(tower + kept, low + kept, high + kept, "profile run: pass of the vision tower")
         peak += hidden
-        band = _MULTIMODAL_BAND
+        band = max(band, _MULTIMODAL_BAND)
     value = peak + kept
     margin = max(int(value * band), _SECOND_RUNNER_MARGIN if second else 0)
     source = "profile run, V2 runner: forward pass or logits" if second else "profile run: forward pass or sampler"
     return Term(value, max(0, value - margin), value + margin, source)
+
+
+def _band(facts: ModelFacts, config: EngineConfig) -> float:
+    if facts.experts is None:
+        return _BAND
+    return _EXPERTS_BAND if config.data_parallel_size == 1 else _ENGINES_BAND
 
 
 def _profiled_sequences(facts: ModelFacts, config: EngineConfig, version: EngineVersion) -> int:
@@ -123,10 +135,12 @@ def _expert_workspaces(facts: ModelFacts, config: EngineConfig, element: int) ->
     experts = facts.experts
     if experts is None:
         return 0
-    ranks = 1 if config.enable_expert_parallel else config.tensor_parallel_size
+    ranks = 1 if config.enable_expert_parallel else config.expert_ranks
     inner, hidden = experts.intermediate_size // ranks, facts.hidden_size
     width = max(inner, hidden) + max(2 * inner, hidden)
-    return element * config.max_num_batched_tokens * experts.top_k * width
+    tokens = config.max_num_batched_tokens * config.data_parallel_size
+    gathered = _GATHERED_TENSORS * hidden if config.data_parallel_size > 1 else 0
+    return element * tokens * (experts.top_k * width + gathered)
 
 
 def _sampler(logits: int, version: EngineVersion, hidden: int, element: int, second: bool) -> int:

@@ -119,7 +119,8 @@ class MemoryEstimate:
         total_bytes: what one GPU reports as its total.
         budget_bytes: what vLLM may use of it: ceil(total x gpu_memory_utilization).
         kv_cache: what the KV cache needs.
-        kv_cache_tokens: tokens of the resulting pool, as vLLM logs them ("GPU KV cache size"); 0 if it does not fit.
+        kv_cache_tokens: tokens of the resulting pool, as vLLM logs them ("GPU KV cache size"), of all data-parallel engines
+            together; 0 if it does not fit.
         max_concurrency: requests of max_model_len tokens that fit at once.
         host_memory_bytes: host memory one replica's processes need on its node, offloaded weights included.
         assumptions: sentences on what was assumed for want of facts.

@@ -20,12 +20,13 @@ def pinned_bytes(tensors: Iterable[int]) -> int:
     return sum(1 << (num_bytes - 1).bit_length() for num_bytes in tensors if num_bytes > 0)
 
 
-def host_memory(ranks: int, pinned: int, largest_module: int) -> int:
+def host_memory(ranks: int, pinned: int, largest_module: int, engines: int = 1) -> int:
     """Host memory of a replica.
 
     Args:
         ranks: GPU workers on the node.
         pinned: bytes of offloaded weights over all of them.
         largest_module: bytes of the largest module that is buffered while it is quantized on the fly, a worker.
+        engines: engine cores, each with an API server (`--api-server-count` follows `--data-parallel-size`).
     """
-    return _SERVER_BYTES + ranks * (_WORKER_BYTES + largest_module) + pinned
+    return engines * _SERVER_BYTES + ranks * (_WORKER_BYTES + largest_module) + pinned

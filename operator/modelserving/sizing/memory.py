@@ -22,6 +22,11 @@ from modelserving.sizing.non_torch import non_torch
 from modelserving.sizing.runner import runs_second
 from modelserving.sizing.sharding import alike_stages, stage_layers
 from modelserving.sizing.weights import RankWeights, rank_weights, weights_only
+from modelserving.units import ceil_div
+
+_ENGINES_NOT_LOGGED = (
+    "No start with data parallelism was logged: what is gathered for the experts follows vLLM's code, in a wide band."
+)
 
 
 def estimate(
@@ -34,7 +39,7 @@ def estimate(
         config: the engine's configuration.
         gpu: each of its GPUs.
         version: facts of the vLLM version.
-        concurrency: requests of max_model_len tokens whose KV cache must fit at once.
+        concurrency: requests of max_model_len tokens whose KV cache must fit at once; engines share them out evenly.
     """
     budget = ceil(gpu.memory_total_bytes * config.gpu_memory_utilization)
     stages = range(config.pipeline_parallel_size)
@@ -57,11 +62,11 @@ def estimate(
         ranks=ranks,
         total_bytes=gpu.memory_total_bytes,
         budget_bytes=budget,
-        kv_cache=_fullest(caches).need(concurrency),
-        kv_cache_tokens=smallest.tokens,
-        max_concurrency=smallest.max_concurrency,
+        kv_cache=_fullest(caches).need(ceil_div(concurrency, config.data_parallel_size)),
+        kv_cache_tokens=smallest.tokens * config.data_parallel_size,
+        max_concurrency=smallest.max_concurrency * config.data_parallel_size,
         host_memory_bytes=_host(config, weights),
-        assumptions=facts.assumptions + ((version.note,) if version.note else ()),
+        assumptions=_assumptions(facts, config, version),
     )
 
 
@@ -99,11 +104,16 @@ def _rank(
     )
 
 
+def _assumptions(facts: ModelFacts, config: EngineConfig, version: EngineVersion) -> tuple[str, ...]:
+    engines = (_ENGINES_NOT_LOGGED,) if config.data_parallel_size > 1 else ()
+    return facts.assumptions + engines + ((version.note,) if version.note else ())
+
+
 def _fullest(caches: tuple[StageCache, ...]) -> StageCache:
     return max(caches, key=lambda cache: cache.bytes_per_block * cache.blocks_per_request)
 
 
 def _host(config: EngineConfig, weights: list[RankWeights]) -> int:
-    pinned = config.tensor_parallel_size * sum(pinned_bytes(rank.offloaded) for rank in weights)
+    pinned = config.expert_ranks * sum(pinned_bytes(rank.offloaded) for rank in weights)
     largest = max(rank.largest_module for rank in weights)
-    return host_memory(config.world_size, pinned, largest)
+    return host_memory(config.world_size, pinned, largest, config.data_parallel_size)

@@ -58,6 +58,8 @@ def non_torch(config: EngineConfig, gpu: Gpu, version: EngineVersion) -> Term:
     ranks = config.tensor_parallel_size
     if ranks == 1:
         figures = measured.alone if config.pipeline_parallel_size == 1 else measured.stages
+        # Engines beside each other gather tokens over NCCL, as ranks without the fused all-reduce do.
+        figures = measured.other if config.data_parallel_size > 1 else figures
     elif gpu.compute_capability[0] not in _FUSED_ALL_REDUCE:
         figures = measured.other
     else:

@@ -14,7 +14,7 @@ from modelserving.engine.device import Gpu
 from modelserving.engine.expert_kernels import alignment, padded
 from modelserving.engine.quantization import method_of, online_method
 from modelserving.engine.router_kernels import router_dtype
-from modelserving.engine.shares import section_ranks, share, towers_whole
+from modelserving.engine.shares import module_ranks, section_ranks, share, towers_whole
 from modelserving.engine.versions import EngineVersion
 from modelserving.models.facts import ModelFacts, Module, Quantization, Split, Stage
 from modelserving.models.undescribed import NAME as UNDESCRIBED
@@ -161,14 +161,19 @@ def _size_sections(
         for module in held.section.modules:
             if is_duplicate(module, stage, version.outer_config_ties):
                 continue
-            part = share(module, ranks, config.enable_expert_parallel)
+            part = share(module, module_ranks(module, ranks, config), config.enable_expert_parallel)
             plain = part.elements * DTYPE_BYTES[config.dtype]
             part = padded(
                 module, part, alignment(_experts_method(module, stored, online), gpu, not (gelu or part.bias > 0))
             )
             kept = module_tensors(module, part, router_dtype(module, gpu) or config.dtype, stored, online)
             tensors.extend(kept)
-            if module.split is Split.COLUMN and module.experts and config.enable_expert_parallel and ranks > 1:
+            if (
+                module.split is Split.COLUMN
+                and module.experts
+                and config.enable_expert_parallel
+                and config.expert_ranks > 1
+            ):
                 tensors.append(module.experts * _EXPERT_MAP_ENTRY)
             if online is not None and not misread and module.quantizable and kept[0] != plain:
                 owned[module.owner] += part.elements * DTYPE_BYTES[config.dtype]

@@ -69,6 +69,7 @@ def told(decided: Plan) -> tuple[Any, ...]:
         place.nodes_per_replica,
         decided.gpus_per_replica,
         config.pipeline_parallel_size,
+        config.data_parallel_size,
         config.enable_expert_parallel,
         bool(place.waiting),
     )
@@ -76,7 +77,7 @@ def told(decided: Plan) -> tuple[Any, ...]:
 
 def told_of(way: Way, fallbacks: Sequence[Any]) -> tuple[Any, ...]:
     given_up = tuple(one.value for one, taken in zip(fallbacks, reversed(way.fallbacks), strict=True) if taken)
-    return (given_up, way.product, way.nodes, way.gpus, way.stages, way.whole_experts, way.is_busy)
+    return (given_up, way.product, way.nodes, way.gpus, way.stages, way.engines, way.whole_experts, way.is_busy)
 
 
 def breaks_a_rule(decided: Plan, snapshot: ClusterSnapshot) -> bool:
