@@ -52,7 +52,7 @@ class EngineConfig:
 
     @property
     def shares_out_tokens(self) -> bool:
-        """Whether ranks of an engine take different tokens to the experts, and hold shared experts whole for it.
+        """Whether the ranks of an engine take different tokens to the experts; some classes hold shared experts whole for it.
 
         Source: vLLM 0.32 config/parallel.py, `use_sequence_parallel_moe`.
         """

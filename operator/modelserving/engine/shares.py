@@ -4,6 +4,7 @@ Source: vLLM 0.32 model_executor/layers/linear.py, vocab_parallel_embedding.py, 
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from modelserving.engine.config import EngineConfig
 from modelserving.models.facts import ModelFacts, Module, Section, Split
@@ -95,7 +96,14 @@ def module_ranks(module: Module, ranks: int, config: EngineConfig) -> int:
     """Ranks that a module of a section is split over, which is split over `ranks`."""
     if module.experts:
         return config.expert_ranks
-    return 1 if config.shares_out_tokens and _SHARED_EXPERT in module.name else ranks
+    return 1 if config.shares_out_tokens and module.whole_for_tokens else ranks
+
+
+@lru_cache(maxsize=256)
+def shares_known(facts: ModelFacts) -> bool:
+    """Whether it is known what ranks hold of every module where they take different tokens to the experts."""
+    modules = (module for section in facts.sections for module in section.modules)
+    return all(module.whole_for_tokens or _SHARED_EXPERT not in module.name for module in modules)
 
 
 def towers_whole(facts: ModelFacts, mm_encoder_tp_mode: str) -> bool:

@@ -52,6 +52,7 @@ class Module:
         quantizable: whether vLLM gives it its quantization settings, so that quantization on the fly reaches it.
         sources: checkpoint modules it is made of, part by part, in vLLM's naming; empty: the one of its own name.
         fixed_dtype: its dtype where the model's dtype does not decide.
+        whole_for_tokens: whether ranks hold it whole that take different tokens to the experts (`is_sequence_parallel` in vLLM's class).
         float32_product: whether its product is computed in float32, and with it kept so where a GPU has no kernel for that.
         tied_to: name of the module whose weight it shares; it takes no memory on a rank that holds that one.
         tied_by_outer: whether only the config around the language model's ties it (EngineVersion.outer_config_ties).
@@ -72,6 +73,7 @@ class Module:
     quantizable: bool = False
     sources: tuple[str, ...] = ()
     fixed_dtype: str | None = None
+    whole_for_tokens: bool = False
     float32_product: bool = False
     tied_to: str | None = None
     tied_by_outer: bool = False

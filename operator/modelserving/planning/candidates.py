@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from modelserving.cluster.capacity import NodeShape
+from modelserving.engine.shares import shares_known
 from modelserving.engine.versions import engine_version
 from modelserving.planning.checkpoints import Method
 from modelserving.planning.ladder import AS_ASKED, Rung
@@ -161,7 +162,9 @@ def _layouts(request: PlanRequest, method: Method, shape: NodeShape, tier: Tier)
         if facts.experts is not None and layout.tensor_parallel_size > 1:
             yield Layout(layout.tensor_parallel_size, layout.pipeline_parallel_size, layout.nodes, whole_experts=True)
             if engines:
-                yield from as_engines(layout)
+                yield from (
+                    each for each in as_engines(layout) if each.tensor_parallel_size == 1 or shares_known(facts)
+                )
 
 
 def _are_enough(shape: NodeShape, layout: Layout) -> bool:

@@ -26,10 +26,12 @@ _INDEX_BLOCK, _INDEX_SCALE_BYTES = 128, 4
 _MIXTURE = Mixture(
     num_experts="n_routed_experts",
     shared="shared_experts",
+    shared_whole=True,
 )
 _CORRECTED = Mixture(
     num_experts="n_routed_experts",
     shared="shared_experts",
+    shared_whole=True,
     correction_bias="gate.e_score_correction_bias",
 )
 

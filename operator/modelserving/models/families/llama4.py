@@ -36,6 +36,7 @@ _MIXTURE = Mixture(
     block="feed_forward",
     gate="router",
     shared="shared_expert",
+    shared_whole=True,
 )
 _DENSE_SIZE, _CHUNK, _NO_ROPE_INTERVAL = 16384, 8192, 4
 _PREFIX = "language_model."

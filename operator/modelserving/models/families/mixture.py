@@ -29,6 +29,7 @@ class Mixture:
         router_quantizable: whether quantization reaches the router.
         shared: name of the shared experts; empty for none.
         shared_gate: whether a gate weighs them.
+        shared_whole: whether ranks that take different tokens to the experts hold shared ones whole.
         gelu: whether experts gate by GELU.
     """
 
@@ -48,6 +49,7 @@ class Mixture:
     router_quantizable: bool = False
     shared: str = ""
     shared_gate: bool = False
+    shared_whole: bool = False
     gelu: bool = False
 
 
@@ -103,7 +105,8 @@ def mixture_modules(
     if mixture.shared and shared_size:
         if mixture.shared_gate:
             modules.append(router(f"{name}.{mixture.shared}_gate", width, 1))
-        modules.extend(gated_mlp(f"{name}.{mixture.shared}", width, shared_size))
+        shared = gated_mlp(f"{name}.{mixture.shared}", width, shared_size)
+        modules.extend(replace(module, whole_for_tokens=mixture.shared_whole) for module in shared)
     routed = experts(
         f"{name}.experts", found.num_experts, width, found.intermediate_size, bias=bias, parts=mixture.parts
     )
