@@ -247,7 +247,8 @@ class ClusterPicture:
     def _place(self, key: str, plan: Plan, replicas: int) -> list[PodRequests]:
         place = plan.placement
         memory = ceil_div(plan.memory.host_memory_bytes, place.nodes_per_replica)
-        need = PodNeed(place.gpus_per_node, default_cpus(place.gpus_per_node) * MILLIS, memory)
+        cpu = default_cpus(place.gpus_per_node, plan.config.data_parallel_size) * MILLIS
+        need = PodNeed(place.gpus_per_node, cpu, memory)
         groups = sorted(self._groups(place.gpu_product, place.gpu_resource), key=lambda group: group.least.gpus)
         chosen: dict[str, FreeNode] = {}
         names = []

@@ -9,16 +9,16 @@ from modelserving.cluster.room import PodNeed
 from modelserving.planning.layouts import Layout
 from modelserving.units import GIB, QuantityError, parse_millis, parse_whole
 
-# One CPU for each GPU's worker, which polls, and one for the API server and the engine's scheduler: the least that does not starve them.
-SHARED_CPUS = 1
+# One CPU for each GPU's worker, which polls, and one for each engine's scheduler and API server: the least that does not starve them.
+CPUS_AN_ENGINE = 1
 MILLIS = 1000
 # Beside the weights: torch.compile, Triton and FlashInfer caches, tokenizer, chunks of a download under way.
 CACHE_HEADROOM_BYTES = 10 * GIB
 
 
-def default_cpus(gpus: int) -> int:
+def default_cpus(gpus: int, engines: int) -> int:
     """CPUs a pod asks for where its spec names no other number."""
-    return SHARED_CPUS + gpus
+    return CPUS_AN_ENGINE * engines + gpus
 
 
 _READERS: Mapping[str, Callable[[Any], int]] = {
@@ -49,7 +49,7 @@ class PodAsked:
     def need(self, layout: Layout, host_memory_bytes: int, checkpoint_bytes: int) -> PodNeed:
         """What a pod asks of each node of its replica."""
         requests, limits, gpus = dict(self.requests), dict(self.limits), layout.gpus_per_node
-        cpu = default_cpus(gpus) * MILLIS
+        cpu = default_cpus(gpus, layout.data_parallel_size) * MILLIS
         return PodNeed(
             gpus,
             requests.get("cpu", min(cpu, limits.get("cpu", cpu))),

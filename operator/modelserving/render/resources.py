@@ -27,7 +27,7 @@ def resources(plan: Plan, ephemeral_bytes: int, parts: PodParts) -> dict[str, An
                 f"write at least {memory_quantity(bytes_needed)}, or leave it out.",
             )
     gpus = str(plan.placement.gpus_per_node)
-    requests = {"cpu": str(default_cpus(plan.placement.gpus_per_node))}
+    requests = {"cpu": str(default_cpus(plan.placement.gpus_per_node, plan.config.data_parallel_size))}
     requests |= {name: memory_quantity(amount) for name, amount in needed.items() if amount > 0}
     if "cpu" in parts.limits:
         requests["cpu"] = min(requests["cpu"], parts.limits["cpu"], key=parse_quantity)
