@@ -47,7 +47,10 @@ class Taken:
 
     def count(self, resource: str) -> int:
         """Devices of an extended resource."""
-        return next((count for name, count in self.devices if name == resource), 0) if self.devices else 0
+        for name, count in self.devices:
+            if name == resource:
+                return count
+        return 0
 
     def plus(self, pod: PodRequests, sign: int = 1) -> "Taken":
         """With a pod more; with `sign` -1, with one less."""
@@ -94,6 +97,10 @@ def taken_by(pods: Iterable[PodRequests]) -> dict[str, Taken]:
 
 
 def _together(pods: list[PodRequests]) -> Taken:
+    if len(pods) == 1:
+        (pod,) = pods
+        devices = tuple(sorted(pod.devices)) if len(pod.devices) > 1 else pod.devices
+        return Taken(devices, pod.cpu_millis, pod.memory_bytes, pod.ephemeral_bytes, pod.pods)
     counts: dict[str, int] = {}
     for pod in pods:
         for resource, count in pod.devices:
