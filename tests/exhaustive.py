@@ -102,12 +102,19 @@ def _ways(request: PlanRequest, facts: ModelFacts, snapshot: ClusterSnapshot, pl
 
 
 def _cuts(facts: ModelFacts, nodes: int, a_node: int) -> Iterator[tuple[int, int, int]]:
-    """Ranks, stages and engines that so many GPUs can be: engines only on one node, without stages, of a model with experts."""
+    """Ranks, stages and engines that so many GPUs can be: engines only on one node, without stages, of a model with experts.
+
+    Engines of several GPUs only where it is known what each of those holds of the shared experts.
+    """
     total = nodes * a_node
+    modules = [module for section in facts.sections for module in section.modules]
+    unknown = any("shared_expert" in module.name and not module.whole_for_tokens for module in modules)
     for engines in range(1, total + 1 if facts.experts and nodes == 1 else 2):
         for ranks in range(1, total // engines + 1):
             stages = total // (engines * ranks)
-            if engines * ranks * stages == total and not (ranks % a_node and a_node % ranks) and 1 in (engines, stages):
+            if engines * ranks * stages != total or (ranks % a_node and a_node % ranks) or 1 not in (engines, stages):
+                continue
+            if engines == 1 or ranks == 1 or not unknown:
                 yield ranks, stages, engines
 
 
