@@ -99,9 +99,10 @@ def put_back(stage: Stage, name: str, field: str) -> float | None:
     except LocalClusterError:
         stage.cluster.request("PUT", path, _merged(stage.cluster.request("GET", path), before))
         return None
+    # The audit log tells of the write a moment after the object has it.
+    stage.settle(quiet_seconds=1.0, timeout=60)
     resource = collection.rpartition("/")[2]
     ours = [each for each in stage.written(begun) if each.resource == resource and each.name == name]
-    stage.settle(quiet_seconds=1.0, timeout=60)
     return ours[0].answered - begun if ours else None
 
 
