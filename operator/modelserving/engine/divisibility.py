@@ -6,6 +6,7 @@ layers/vocab_parallel_embedding.py, layers/mamba/mamba_mixer2.py, and create_wei
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 from modelserving.engine.config import EngineConfig, EngineRefusal
 from modelserving.engine.expert_kernels import alignment, expert_block, expert_group, padded
@@ -30,11 +31,31 @@ _PACKING = ("awq", "gptq")
 
 def objection(facts: ModelFacts, config: EngineConfig) -> EngineRefusal | None:
     """Why the model cannot be split over the ranks of an engine, and its experts over those of all engines, or None."""
+    return _found(facts, _cut(config))
+
+
+@lru_cache(maxsize=4096)
+def _found(facts: ModelFacts, config: EngineConfig) -> EngineRefusal | None:
     found = _objection(facts, config)
     if found is not None:
         reason, message = found
         return EngineRefusal(reason, f"{message}; use {_divisors(facts, config)}.")
     return _quantized_shares(facts, config)
+
+
+def _cut(config: EngineConfig) -> EngineConfig:
+    """The same for all configurations that cut a model in the same way: a search looks at thousands of them."""
+    return EngineConfig(
+        max_model_len=1,
+        max_num_seqs=1,
+        max_num_batched_tokens=1,
+        gpu_memory_utilization=1.0,
+        tensor_parallel_size=config.tensor_parallel_size,
+        data_parallel_size=config.data_parallel_size,
+        enable_expert_parallel=config.enable_expert_parallel,
+        quantization=config.quantization,
+        mm_encoder_tp_mode=config.mm_encoder_tp_mode,
+    )
 
 
 def works(facts: ModelFacts, config: EngineConfig) -> bool:

@@ -8,6 +8,7 @@ from modelserving.engine.versions import EngineVersion
 from modelserving.models.facts import ModelFacts
 from modelserving.sizing.budget import MemoryEstimate
 from modelserving.sizing.memory import estimate
+from modelserving.units import ceil_div
 
 
 def longest_context(
@@ -24,7 +25,7 @@ def longest_context(
     """
     kv = memory.kv_cache
     blocks = memory.tightest_rank.kv_cache_available_low // kv.bytes_per_block - 1 if kv.bytes_per_block else 0
-    length = blocks // concurrency * kv.block_size
+    length = blocks // ceil_div(concurrency, config.data_parallel_size) * kv.block_size
     if not 0 < length < config.max_model_len:
         return 0
     return length if estimate(facts, replace(config, max_model_len=length), gpu, version, concurrency).fits else 0
