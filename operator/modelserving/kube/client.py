@@ -39,7 +39,7 @@ _APPLY = "application/apply-patch+yaml"
 _JSON_PATCH = "application/json-patch+json"
 _MERGE_PATCH = "application/merge-patch+json"
 # By default the server parses what it is sent a second time, to warn of fields it does not know: a tenth of the time it takes for a
-# Deployment (measured), and the contract tests have it refuse them.
+# Deployment (measured). Nobody reads the warning, and the contract tests refuse manifests with such fields.
 _WRITE: Mapping[str, str] = {"fieldManager": MANAGER, "fieldValidation": "Ignore"}
 _ERRORS: Mapping[int, type[ClusterError]] = {
     400: InvalidObjectError,

@@ -56,16 +56,15 @@ def non_torch(config: EngineConfig, gpu: Gpu, version: EngineVersion) -> Term:
     """Bytes on each rank."""
     measured = next(row for row in reversed(_TABLE) if row.since <= version.number)
     ranks = config.tensor_parallel_size
-    if ranks == 1:
+    if config.expert_ranks == 1:
         figures = measured.alone if config.pipeline_parallel_size == 1 else measured.stages
-        # Engines beside each other gather tokens over NCCL, as ranks without the fused all-reduce do.
-        figures = measured.other if config.data_parallel_size > 1 else figures
-    elif gpu.compute_capability[0] not in _FUSED_ALL_REDUCE:
+        if gpu.compute_capability not in _MEASURED_CHIPS:
+            figures = (*figures[:2], _OTHER_CHIPS_HIGH)
+    elif ranks == 1 or gpu.compute_capability[0] not in _FUSED_ALL_REDUCE:
+        # Engines of one GPU gather tokens over NCCL, as ranks without the fused all-reduce do.
         figures = measured.other
     else:
         figures = measured.pair if ranks == 2 else measured.more
-    if ranks == 1 and gpu.compute_capability not in _MEASURED_CHIPS:
-        figures = (*figures[:2], _OTHER_CHIPS_HIGH)
     value, low, high = (int(figure * GIB) for figure in figures)
     return Term(value, low, high, f"measured, tensor parallel {ranks}, since vLLM {_text(measured.since)}")
 

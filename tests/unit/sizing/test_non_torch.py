@@ -39,3 +39,11 @@ def test_the_source_names_the_version_it_was_measured_with() -> None:
     config = engine_config(LLAMA)
     sources = [non_torch(config, H100, engine_version(text)).source for text in ("0.11.0", "0.19.0", "0.32.0")]
     assert [source.rsplit(" ", 1)[1] for source in sources] == ["0.8", "0.18", "0.28"]
+
+
+@pytest.mark.parametrize("gpu", ["H100-80", "L40S"])
+def test_engines_of_one_gpu_take_what_ranks_without_the_fused_all_reduce_do(gpu: str) -> None:
+    version = engine_version("0.32.0")
+    engines = non_torch(engine_config(LLAMA, data_parallel_size=4), GPUS[gpu], version)
+    ranks = non_torch(engine_config(LLAMA, tensor_parallel_size=4), GPUS["L40S"], version)
+    assert (engines.value, engines.low, engines.high) == (ranks.value, ranks.low, ranks.high)
