@@ -11,6 +11,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -31,6 +32,11 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 
 
+def _operator(_port: int) -> list[str]:
+    """Arguments of the Python that runs the operator; where it listens is in its environment."""
+    return ["-m", "modelserving", "operator"]
+
+
 @dataclass(frozen=True)
 class Installation:
     """The operator's objects in a cluster, its Deployment left out: the process here takes its place.
@@ -40,15 +46,17 @@ class Installation:
         namespace: of the operator.
         account: its ServiceAccount.
         environment: of its container, values that come from elsewhere left out.
+        command: given a port to answer `/readyz` on, arguments of the Python that runs it.
     """
 
     cluster: LocalCluster
     namespace: str
     account: str
     environment: dict[str, str] = field(default_factory=dict)
+    command: Callable[[int], list[str]] = _operator
 
     @classmethod
-    def install(cls, cluster: LocalCluster) -> Self:
+    def install(cls, cluster: LocalCluster, command: Callable[[int], list[str]] = _operator) -> Self:
         """Apply CRD, namespace, ServiceAccount and RBAC, and wait until the API serves the new kind."""
         documents = [document for document in yaml.safe_load_all(MANIFESTS.read_text()) if document]
         deployment = next(each for each in documents if each["kind"] == "Deployment")
@@ -61,7 +69,7 @@ class Installation:
         # Established is said a moment before the storage of the kind is there: until then every LIST is answered with 429.
         wait_for(lambda: _serves(cluster), READY_SECONDS, "the API server to serve ModelServings")
         pod = deployment["spec"]["template"]["spec"]
-        return cls(cluster, namespace, pod["serviceAccountName"], _environment(pod["containers"][0]))
+        return cls(cluster, namespace, pod["serviceAccountName"], _environment(pod["containers"][0]), command)
 
     @property
     def user(self) -> str:
@@ -93,7 +101,7 @@ class OperatorProcess:
         }
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "modelserving", "operator"],
+                [sys.executable, *installation.command(self.port)],
                 env=environment,
                 cwd=cluster.directory,
                 stdin=subprocess.DEVNULL,

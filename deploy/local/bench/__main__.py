@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 
@@ -15,6 +15,7 @@ from rich.console import Console
 from bench import measures
 from bench.estimates import CASES, estimates
 from bench.figures import Figure, table
+from bench.floor import floor
 from bench.plan_curve import plan_curve
 from bench.plan_time import plan_time
 from bench.stage import Stage
@@ -35,11 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     nodes = many_nodes(TEMPLATE, options.nodes)
     say = Console(stderr=True)
     figures: list[Figure] = []
+    floors: dict[str, float] = {}
     started = time.monotonic()
 
     def note(found: Figure | Iterable[Figure]) -> None:
         for figure in [found] if isinstance(found, Figure) else found:
-            figures.append(figure)
+            figures.append(replace(figure, floor=floors.get(figure.what)))
             say.print(f"{time.monotonic() - started:7.1f} s  {figure.what}", highlight=False)
 
     try:
@@ -50,6 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         note(plan_curve())
         if options.plans:
             return _code(options, figures)
+        if options.floor:
+            for figure in floor(nodes, options.single, options.burst, options.idle / 4):
+                floors[figure.what] = figure.ours
+                say.print(f"{time.monotonic() - started:7.1f} s  floor: {figure.what}", highlight=False)
         with LocalCluster.start(nodes=[nodes]) as cluster:
             installation = Installation.install(cluster)
             stage = Stage(cluster, installation, installation.start(), Trail(cluster.audit_log))
@@ -99,6 +105,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--estimates", action="store_true", help="estimates alone, without a cluster")
     parser.add_argument("--plans", action="store_true", help="estimates and plans alone, without a cluster")
     parser.add_argument("--settle", action="store_true", help="instead: 50 settled resources, no write in 5 minutes")
+    parser.add_argument(
+        "--floor", action=argparse.BooleanOptionalAction, help="measure an operator that decides nothing, too"
+    )
     parser.add_argument("--nodes", type=int, help=f"pretend nodes of 8 GPUs ({NODES})")
     parser.add_argument("--single", type=int, help="resources made one at a time (100)")
     parser.add_argument("--burst", type=int, help="resources made at once (1000; 50 with --settle)")
@@ -106,7 +115,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--check", action="store_true", help="end with 1 where an aim was missed")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     options = parser.parse_args(arguments)
-    defaults = {"nodes": NODES, "single": 100, "burst": 1000, "idle": 120.0}
+    defaults = {
+        "floor": not (options.settle or options.quick),
+        "nodes": NODES,
+        "single": 100,
+        "burst": 1000,
+        "idle": 120.0,
+    }
     if options.quick:
         defaults = {"nodes": 10, "single": 5, "burst": 20, "idle": 10.0}
     elif options.settle:

@@ -21,6 +21,7 @@ class Figure:
         unit: of `ours` and `aim`.
         note: more on how it came about.
         more_is_better: whether the aim is the smallest value that is good enough, and not the largest.
+        floor: what an operator that decides nothing was measured at on this machine, minutes before; None where it was not.
     """
 
     what: str
@@ -30,6 +31,7 @@ class Figure:
     unit: str = ""
     note: str = ""
     more_is_better: bool = False
+    floor: float | None = None
 
     @property
     def is_met(self) -> bool:
@@ -50,6 +52,7 @@ def table(figures: Sequence[Figure]) -> RenderableType:
     laid = Table(box=None, pad_edge=False, header_style="dim")
     laid.add_column("figure")
     laid.add_column("theirs, best", justify="right")
+    laid.add_column("floor here", justify="right")
     laid.add_column("ours", justify="right")
     laid.add_column("aim", justify="right")
     laid.add_column("")
@@ -58,6 +61,7 @@ def table(figures: Sequence[Figure]) -> RenderableType:
         laid.add_row(
             figure.what,
             figure.theirs,
+            "" if figure.floor is None else _number(figure.floor, figure.unit),
             Text(_number(figure.ours, figure.unit), style="bold"),
             "" if figure.aim is None else f"{'≥' if figure.more_is_better else '≤'} {_number(figure.aim, figure.unit)}",
             Text(mark, style="green" if figure.is_met else "red"),

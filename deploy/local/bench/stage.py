@@ -94,7 +94,7 @@ class Stage:
                 seen, since = now, time.monotonic()
             return time.monotonic() - since >= quiet_seconds
 
-        wait_for(is_quiet, timeout, "the cluster to settle")
+        wait_for(is_quiet, timeout, "the cluster to settle", quiet_seconds / 20)
 
     def restart(self) -> tuple[float, OperatorProcess]:
         """Start the operator anew, and say when its process was started, seconds since 1970."""

@@ -11,13 +11,16 @@ Answer = TypeVar("Answer")
 PAUSE_SECONDS = 0.02
 
 
-def wait_for(condition: Callable[[], Answer], timeout: float = 30.0, message: str = "") -> Answer:
-    """Ask `condition` every 20 ms until its answer is true, and return that answer.
+def wait_for(
+    condition: Callable[[], Answer], timeout: float = 30.0, message: str = "", pause: float = PAUSE_SECONDS
+) -> Answer:
+    """Ask `condition` again and again until its answer is true, and return that answer.
 
     Args:
         condition: what is waited for. An `AssertionError` from it counts as "not yet" and is shown if time runs out.
         timeout: seconds.
         message: what is waited for, in words, for the error.
+        pause: seconds between two questions.
 
     Raises:
         LocalClusterError: it did not come true in time; the message holds the last answer.
@@ -35,4 +38,4 @@ def wait_for(condition: Callable[[], Answer], timeout: float = 30.0, message: st
         if time.monotonic() > end:
             what = message or getattr(condition, "__name__", "the condition")
             raise LocalClusterError(f"{what}: not within {timeout:g} s; last answer: {said!r}")
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(pause)

@@ -58,11 +58,9 @@ class NodeShape:
         return min(MOST_SLICES_PER_POD, self.gpus_per_node) if self.is_slice else self.gpus_per_node
 
     @property
-    def nodes(self) -> tuple[FreeNode, ...]:
-        """What is free on each node, by name: for messages; counting goes by `groups`."""
-        return tuple(
-            sorted((node for group in self.groups for node in group.members.values()), key=lambda node: node.name)
-        )
+    def nodes(self) -> Mapping[str, FreeNode]:
+        """What is free on each node, in the order of names: for messages; counting goes by `groups`."""
+        return dict(sorted((name, node) for group in self.groups for name, node in group.members.items()))
 
     @property
     def gpus_free(self) -> int:

@@ -41,10 +41,11 @@ class PoolNode(NamedTuple):
         cpu, memory = facts.cpu_millis - taken.cpu_millis, facts.memory_bytes - taken.memory_bytes
         disk = UNSTATED if facts.ephemeral_bytes is None else facts.ephemeral_bytes - taken.ephemeral_bytes
         pods = UNSTATED if facts.pods is None else facts.pods - taken.pods
-        free = [
-            FreeNode(facts.name, d.count, max(0, d.count - taken.count(d.resource)), cpu, memory, disk, pods)
-            for d in devices
-        ]
+        free = []
+        for device in devices:
+            count = device.count
+            left = max(0, count - taken.count(device.resource)) if taken.devices else count
+            free.append(FreeNode(count, left, cpu, memory, disk, pods))
         return cls(facts, taken, tuple(free))
 
     def without(self, gone: Taken) -> "PoolNode":
@@ -79,8 +80,8 @@ class Pool:
         """For each of `devices`, the nodes by what is free of it."""
         if self.derived is not None:
             return self.derived.groups
-        nodes = self.nodes.values()
-        return tuple(grouped([node.free[index] for node in nodes]) for index in range(len(self.devices)))
+        nodes = self.nodes.items()
+        return tuple(grouped([(name, node.free[index]) for name, node in nodes]) for index in range(len(self.devices)))
 
     @cached_property
     def most(self) -> Most:
@@ -116,12 +117,8 @@ class Pool:
 
     def changed(self, nodes: Mapping[str, PoolNode | None]) -> "Pool | None":
         """With nodes put in place, or taken out where they are None; None if no node is left."""
-        left = dict(self.nodes)
-        for name, node in nodes.items():
-            if node is None:
-                left.pop(name, None)
-            else:
-                left[name] = node
+        after = {**self.nodes, **nodes}
+        left = {name: node for name, node in after.items() if node is not None}
         return Pool(left) if left else None
 
     def taking(self, nodes: Mapping[str, PoolNode]) -> "Pool":
@@ -132,7 +129,9 @@ class Pool:
             return Pool(after)
         groups = tuple(
             regrouped(
-                known, [self.nodes[name].free[index] for name in nodes], [node.free[index] for node in nodes.values()]
+                known,
+                {name: self.nodes[name].free[index] for name in nodes},
+                {name: node.free[index] for name, node in nodes.items()},
             )
             for index, known in enumerate(self.groups)
         )
@@ -199,8 +198,9 @@ class Pools:
         all_taken = {**self.taken, **taken}
         kinds = dict(self.kinds) if nodes else {}
         changes: dict[_Kind, _Changes] = {}
-        # Nodes that were read alike share their devices: most are known to be of a kind without hashing all of what a kind is.
-        seen: dict[tuple[int, tuple[Taint, ...], bool, bool], tuple[_Kind, tuple[GpuDevice, ...], _Changes]] = {}
+        # Nodes that were read alike share devices and taints: most are known to be of a kind without hashing all of what a kind is.
+        seen: dict[tuple[int, int, bool, bool], tuple[_Kind, tuple[GpuDevice, ...], _Changes]] = {}
+        untouched: dict[tuple[int | None, ...], tuple[FreeNode, ...]] = {}
         for name, node in nodes.items():
             before = self.kinds.get(name)
             if before is not None:
@@ -208,15 +208,23 @@ class Pools:
                 del kinds[name]
             if node is None:
                 continue
-            short = (id(node.devices), node.taints, node.ready, node.schedulable)
+            short = (id(node.devices), id(node.taints), node.ready, node.schedulable)
             if short not in seen:
                 kind = (node.devices, node.taints, node.ready, node.schedulable)
                 usable = node.usable_devices
                 seen[short] = (kind, usable, changes.setdefault(kind, {}) if usable else {})
             kind, usable, alike = seen[short]
-            if usable:
-                alike[name] = PoolNode.of(node, all_taken.get(name, _NOTHING), usable)
-                kinds[name] = kind
+            if not usable:
+                continue
+            kinds[name] = kind
+            if name in all_taken:
+                alike[name] = PoolNode.of(node, all_taken[name], usable)
+                continue
+            # Nodes alike of which nothing is taken have the same left: most of a large cluster.
+            amounts = (id(node.devices), node.cpu_millis, node.memory_bytes, node.ephemeral_bytes, node.pods)
+            if amounts not in untouched:
+                untouched[amounts] = PoolNode.of(node, _NOTHING, usable).free
+            alike[name] = PoolNode(node, _NOTHING, untouched[amounts])
         pools = dict(self.pools)
         for kind, other in self._taking((name for name in taken if name not in nodes), all_taken).items():
             pools[kind] = pools[kind].taking(other)

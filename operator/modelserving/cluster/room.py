@@ -115,10 +115,9 @@ def _together(pods: list[PodRequests]) -> Taken:
 
 
 class FreeNode(NamedTuple):
-    """What one node still has of one kind of GPU, and beside it. There is one for each node: a tuple is made in half the time.
+    """What a node still has of one kind of GPU, and beside it. There may be one for each node: a tuple is made in half the time.
 
     Attributes:
-        name: node's name.
         capacity: allocatable devices.
         gpus: free devices.
         cpu_millis: free CPU; below zero where pods that were bound before ask for more than there is.
@@ -127,7 +126,6 @@ class FreeNode(NamedTuple):
         pods: pods it still takes.
     """
 
-    name: str
     capacity: int
     gpus: int
     cpu_millis: int
@@ -151,7 +149,6 @@ class FreeNode(NamedTuple):
     def less(self, need: PodNeed) -> "FreeNode":
         """The node with one pod more."""
         return FreeNode(
-            self.name,
             self.capacity,
             self.gpus - need.gpus,
             self.cpu_millis - need.cpu_millis,
@@ -190,15 +187,15 @@ class FreeGroup:
 FreeGroups = Mapping[tuple[int, int], FreeGroup]
 
 
-def grouped(nodes: Iterable[FreeNode]) -> FreeGroups:
-    """Put nodes together that have as many devices, and as many free."""
+def grouped(nodes: Iterable[tuple[str, FreeNode]]) -> FreeGroups:
+    """Put nodes, by their names, together that have as many devices, and as many free."""
     alike: dict[tuple[int, int], dict[str, FreeNode]] = {}
-    for node in nodes:
-        alike.setdefault((node.gpus, node.capacity), {})[node.name] = node
+    for name, node in nodes:
+        alike.setdefault((node.gpus, node.capacity), {})[name] = node
     return {key: FreeGroup(len(members), _least(members.values()), members) for key, members in alike.items()}
 
 
-def regrouped(groups: FreeGroups, gone: Iterable[FreeNode], come: Iterable[FreeNode]) -> FreeGroups:
+def regrouped(groups: FreeGroups, gone: Mapping[str, FreeNode], come: Mapping[str, FreeNode]) -> FreeGroups:
     """Groups after a few nodes changed, at the cost of those. What is least stays a bound when the node that had it has gone."""
     members: dict[tuple[int, int], dict[str, FreeNode]] = {}
     least = {key: group.least for key, group in groups.items()}
@@ -209,24 +206,27 @@ def regrouped(groups: FreeGroups, gone: Iterable[FreeNode], come: Iterable[FreeN
             members[key] = dict(groups[key].members) if key in groups else {}
         return members[key]
 
-    for node in gone:
-        del of(node)[node.name]
-    for node in come:
-        of(node)[node.name] = node
+    for name, node in gone.items():
+        del of(node)[name]
+    for name, node in come.items():
+        of(node)[name] = node
         key = (node.gpus, node.capacity)
-        least[key] = _least((node, least[key])) if key in least else _least((node,))
+        least[key] = _least((node, least[key])) if key in least else node
     changed = {key: FreeGroup(len(inside), least[key], inside) for key, inside in members.items()}
     return {key: group for key, group in {**groups, **changed}.items() if group.count}
 
 
 def _least(nodes: Collection[FreeNode]) -> FreeNode:
-    one = next(iter(nodes))
+    # Nodes of which nothing is taken share one value.
+    distinct = {id(node): node for node in nodes}.values()
+    one = next(iter(distinct))
+    if len(distinct) == 1:
+        return one
     return FreeNode(
-        "",
         one.capacity,
         one.gpus,
-        min([node.cpu_millis for node in nodes]),
-        min([node.memory_bytes for node in nodes]),
-        min([node.ephemeral_bytes for node in nodes]),
-        min([node.pods for node in nodes]),
+        min([node.cpu_millis for node in distinct]),
+        min([node.memory_bytes for node in distinct]),
+        min([node.ephemeral_bytes for node in distinct]),
+        min([node.pods for node in distinct]),
     )

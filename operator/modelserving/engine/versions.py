@@ -9,6 +9,7 @@ logged starts; quantization and architectures are taken as in 0.8.5.
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from modelserving.engine.architectures import backend_architectures, known_architectures, known_model_types
 from modelserving.models.families.pooling import bases
@@ -169,6 +170,7 @@ _ROWS = _rows()
 KNOWN_VERSIONS = tuple(row.text for row in _ROWS)
 
 
+@lru_cache(maxsize=256)
 def engine_version(text: str) -> EngineVersion:
     """Facts of a version; of the nearest one known, with a note, if there is no data for it.
 

@@ -1,6 +1,6 @@
 """Candidates, and the order in which they are preferred: a method, a node shape, a layout, and what is given up for it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from modelserving.cluster.capacity import NodeShape
@@ -122,17 +122,26 @@ def preference(candidate: Candidate) -> tuple[float | str, ...]:
 
 def enumerate_candidates(
     request: PlanRequest, methods: Iterable[Method], shapes: Iterable[NodeShape], tier: Tier, rung: Rung = AS_ASKED
-) -> list[Candidate]:
-    """List every candidate of a tier, best first; what the request forbids is left out."""
+) -> Iterator[Candidate]:
+    """Give every candidate of a tier, best first; what the request forbids is left out.
+
+    The first two criteria are the nodes and the GPUs that a candidate takes: those that take more of them are made when they are asked for.
+    """
     considered = tuple(shapes)
     priced = all(shape.price_per_gpu_hour is not None for shape in considered)
-    found = [
-        Candidate(method, order, shape, layout, rung, _cost(shape, layout, priced))
+    ways = [
+        (method, order, shape, _by_size(request, method, shape, tier))
         for order, method in enumerate(methods)
         for shape in considered
-        for layout in _layouts(request, method, shape, tier)
     ]
-    return sorted(found, key=preference)
+    for size in sorted({size for *_, sizes in ways for size in sizes}):
+        found = [
+            Candidate(method, order, shape, layout, rung, _cost(shape, layout, priced))
+            for method, order, shape, sizes in ways
+            for plain in sizes.get(size, ())
+            for layout in _with_experts(request, method, shape, plain)
+        ]
+        yield from sorted(found, key=preference)
 
 
 def _cost(shape: NodeShape, layout: Layout, priced: bool) -> float:
@@ -140,7 +149,9 @@ def _cost(shape: NodeShape, layout: Layout, priced: bool) -> float:
     return layout.gpus * each
 
 
-def _layouts(request: PlanRequest, method: Method, shape: NodeShape, tier: Tier) -> Iterable[Layout]:
+def _by_size(
+    request: PlanRequest, method: Method, shape: NodeShape, tier: Tier
+) -> Mapping[tuple[int, int], tuple[Layout, ...]]:
     facts = method.facts
     # Slices of a GPU reach each other neither in a node nor over the network.
     nodes = 1 if shape.is_slice else min(MOST_NODES, sum(group.count for group in shape.groups))
@@ -153,18 +164,21 @@ def _layouts(request: PlanRequest, method: Method, shape: NodeShape, tier: Tier)
         tensor_parallel_size=request.tensor_parallel_size,
         pipeline_parallel_size=request.pipeline_parallel_size,
     )
-    engines = request.tensor_parallel_size is None and engine_version(request.engine_version).number >= _ENGINES_READ
-    for layout in layouts(limits, tier):
-        # Nodes of a product may differ in size: a layout needs as many that are large enough.
-        if layout.nodes > 1 and not _are_enough(shape, layout):
-            continue
-        yield layout
-        if facts.experts is not None and layout.tensor_parallel_size > 1:
-            yield Layout(layout.tensor_parallel_size, layout.pipeline_parallel_size, layout.nodes, whole_experts=True)
-            if engines:
-                yield from (
-                    each for each in as_engines(layout) if each.tensor_parallel_size == 1 or shares_known(facts)
-                )
+    return layouts(limits, tier)
+
+
+def _with_experts(request: PlanRequest, method: Method, shape: NodeShape, layout: Layout) -> Iterator[Layout]:
+    """A layout, and what else the same GPUs can make of a model with experts."""
+    facts = method.facts
+    # Nodes of a product may differ in size: a layout needs as many that are large enough.
+    if layout.nodes > 1 and not _are_enough(shape, layout):
+        return
+    yield layout
+    if facts.experts is None or layout.tensor_parallel_size == 1:
+        return
+    yield Layout(layout.tensor_parallel_size, layout.pipeline_parallel_size, layout.nodes, whole_experts=True)
+    if request.tensor_parallel_size is None and engine_version(request.engine_version).number >= _ENGINES_READ:
+        yield from (each for each in as_engines(layout) if each.tensor_parallel_size == 1 or shares_known(facts))
 
 
 def _are_enough(shape: NodeShape, layout: Layout) -> bool:

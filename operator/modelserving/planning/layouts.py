@@ -10,7 +10,7 @@ tiers, and a later tier is looked at only where nothing of an earlier one does:
     ACROSS_NODES      tensor parallel over the network: models that cannot be cut into stages, or whose stages are too uneven
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
@@ -102,9 +102,13 @@ def as_engines(layout: Layout) -> Iterator[Layout]:
 
 
 @lru_cache(maxsize=1024)
-def layouts(limits: Limits, tier: Tier) -> tuple[Layout, ...]:
-    """List the layouts of a tier, experts cut, in no particular order."""
-    return tuple(_layouts(limits, tier))
+def layouts(limits: Limits, tier: Tier) -> Mapping[tuple[int, int], tuple[Layout, ...]]:
+    """List the layouts of a tier, experts cut, by the nodes and the GPUs that they take."""
+    found: dict[tuple[int, int], tuple[Layout, ...]] = {}
+    for layout in _layouts(limits, tier):
+        size = layout.nodes, layout.gpus
+        found[size] = (*found.get(size, ()), layout)
+    return found
 
 
 def _layouts(limits: Limits, tier: Tier) -> Iterator[Layout]:

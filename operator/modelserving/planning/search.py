@@ -171,7 +171,7 @@ class Search:
                 break
         return Found(tuple(sorted(passed, key=lambda outcome: not self.is_free(outcome))), tuple(rejected))
 
-    def _least_given_up(self, candidates: Sequence[Candidate]) -> Found:
+    def _least_given_up(self, candidates: Iterable[Candidate]) -> Found:
         """Find what gives up least, then what is preferred.
 
         The largest candidates come first, since they give up least: most others are then known to give up more by one look.

@@ -29,7 +29,7 @@ def pod(node_name: str, gpus: int, owner: str = "", memory: int = 0) -> PodReque
 def test_nodes_with_one_product_make_one_shape() -> None:
     snapshot = ClusterSnapshot((node("b"), node("a", H100, 4), node("c", L40S, 4), node("d", None, 0)))
     found = shapes(snapshot, lambda _: "")
-    assert [(shape.gpu.product, shape.gpus_per_node, [n.name for n in shape.nodes]) for shape in found] == [
+    assert [(shape.gpu.product, shape.gpus_per_node, list(shape.nodes)) for shape in found] == [
         ("NVIDIA-H100-80GB-HBM3", 8, ["a", "b"]),
         ("NVIDIA-L40S", 4, ["c"]),
     ]
@@ -40,7 +40,7 @@ def test_free_is_allocatable_less_what_pods_request() -> None:
         (node("a"), node("b")), (pod("a", 6, memory=500 * GIB), pod("b", 3), pod("elsewhere", 8))
     )
     (shape,) = shapes(snapshot, lambda _: "")
-    assert [(n.gpus, n.memory_bytes // GIB) for n in shape.nodes] == [(2, 12), (5, 512)]
+    assert [(n.gpus, n.memory_bytes // GIB) for n in shape.nodes.values()] == [(2, 12), (5, 512)]
     assert shape.replicas_free(4) == 1
     assert shape.replicas_free(1) == 7
     assert shape.replicas_free(1, 20 * GIB) == 5
@@ -56,7 +56,7 @@ def test_own_pods_do_not_stand_in_the_way_of_their_own_new_plan() -> None:
 def test_a_node_on_which_too_much_is_requested_has_nothing_free_rather_than_less() -> None:
     snapshot = ClusterSnapshot((node("a"),), (pod("a", 9, memory=600 * GIB),))
     (shape,) = shapes(snapshot, lambda _: "")
-    assert shape.nodes[0].gpus == 0
+    assert shape.nodes["a"].gpus == 0
     assert shape.replicas_free(1, GIB) == 0
 
 
@@ -78,7 +78,7 @@ def test_a_pool_none_of_whose_nodes_is_eligible_is_no_shape() -> None:
 def test_nodes_with_an_obstacle_are_left_out() -> None:
     snapshot = ClusterSnapshot((node("a"), replace(node("b"), ready=False)))
     (shape,) = shapes(snapshot, lambda n: "" if n.ready else "not ready")
-    assert [n.name for n in shape.nodes] == ["a"]
+    assert list(shape.nodes) == ["a"]
 
 
 SLICE = GpuDevice(
@@ -197,4 +197,4 @@ def test_looking_at_pools_finds_what_looking_at_every_node_finds(
     assert [s.nodes for s in pooled] == [s.nodes for s in singly]
     for shape in pooled:
         need = PodNeed(2, cpu_millis=9_000, memory_bytes=100 * GIB)
-        assert shape.replicas_for(need) == sum(row.replicas(need) for row in shape.nodes)
+        assert shape.replicas_for(need) == sum(row.replicas(need) for row in shape.nodes.values())

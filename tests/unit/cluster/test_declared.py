@@ -73,7 +73,7 @@ def test_slices_can_be_declared() -> None:
 
 def test_as_many_nodes_as_may_be_made_are_free() -> None:
     (shape,) = found(declared(maxNodes=3))
-    assert (shape.declared, shape.price_per_gpu_hour, shape.nodes) == ("h100", 2.5, ())
+    assert (shape.declared, shape.price_per_gpu_hour, dict(shape.nodes)) == ("h100", 2.5, {})
     assert shape.replicas_free(4) == 6
     assert shape.replicas_for(PodNeed(8, memory_bytes=2000 * GIB)) == 0
     (without_limit,) = found(declared())

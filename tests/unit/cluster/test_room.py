@@ -8,7 +8,7 @@ from modelserving.cluster.facts import PodRequests
 from modelserving.cluster.room import FreeGroup, FreeNode, PodNeed, Taken, grouped, regrouped, taken_by
 from modelserving.units import GIB
 
-NODE = FreeNode("a", 8, 6, 32_000, 200 * GIB, 100 * GIB, 10)
+NODE = FreeNode(8, 6, 32_000, 200 * GIB, 100 * GIB, 10)
 
 
 @pytest.mark.parametrize(
@@ -29,36 +29,35 @@ def test_the_scarcest_amount_decides_how_many_fit(need: PodNeed, fit: int) -> No
 
 
 def test_a_node_that_takes_no_more_pods_has_room_for_none() -> None:
-    full = FreeNode("a", 8, 8, 10**6, 2**50, 2**50, 0)
+    full = FreeNode(8, 8, 10**6, 2**50, 2**50, 0)
     assert full.replicas(PodNeed(1)) == 0
-    overcommitted = FreeNode("a", 8, 8, -5, 2**50)
+    overcommitted = FreeNode(8, 8, -5, 2**50)
     assert overcommitted.replicas(PodNeed(1)) == 8
     assert overcommitted.replicas(PodNeed(1, cpu_millis=1)) == 0
 
 
 amounts = st.integers(-10, 100)
-free_nodes = st.builds(FreeNode, st.text(max_size=3), st.just(8), st.integers(0, 8), amounts, amounts, amounts, amounts)
+free_nodes = st.builds(FreeNode, st.just(8), st.integers(0, 8), amounts, amounts, amounts, amounts)
 needs = st.builds(PodNeed, st.integers(1, 8), *[st.integers(0, 40)] * 3)
 
 
-named = st.lists(free_nodes, max_size=12, unique_by=lambda node: node.name)
+named = st.dictionaries(st.text(max_size=3), free_nodes, max_size=12)
 
 
 @given(named, needs)
-def test_groups_count_what_their_nodes_count(nodes: list[FreeNode], need: PodNeed) -> None:
-    groups = grouped(nodes).values()
-    assert sum(group.replicas(need) for group in groups) == sum(node.replicas(need) for node in nodes)
+def test_groups_count_what_their_nodes_count(nodes: dict[str, FreeNode], need: PodNeed) -> None:
+    groups = grouped(nodes.items()).values()
+    assert sum(group.replicas(need) for group in groups) == sum(node.replicas(need) for node in nodes.values())
     assert sum(group.count for group in groups) == len(nodes)
 
 
 @given(named, named, needs)
 def test_groups_after_a_change_count_what_groups_made_anew_count(
-    before: list[FreeNode], come: list[FreeNode], need: PodNeed
+    before: dict[str, FreeNode], come: dict[str, FreeNode], need: PodNeed
 ) -> None:
-    names = {node.name for node in come}
-    after = {node.name: node for node in [*before, *come]}
-    found = regrouped(grouped(before), [node for node in before if node.name in names], come)
-    anew = grouped(after.values())
+    gone = {name: node for name, node in before.items() if name in come}
+    found = regrouped(grouped(before.items()), gone, come)
+    anew = grouped({**before, **come}.items())
     assert {key: group.members for key, group in found.items()} == {key: g.members for key, g in anew.items()}
     assert sum(g.replicas(need) for g in found.values()) == sum(g.replicas(need) for g in anew.values())
 

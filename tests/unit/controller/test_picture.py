@@ -39,7 +39,7 @@ def picture(clock: Clock) -> ClusterPicture:
 
 
 def free(picture: ClusterPicture) -> dict[str, int]:
-    return {n.name: n.gpus for shape in shapes(picture.snapshot(), lambda _: "") for n in shape.nodes}
+    return {name: n.gpus for shape in shapes(picture.snapshot(), lambda _: "") for name, n in shape.nodes.items()}
 
 
 def llama(picture: ClusterPicture, gpus: int) -> Plan:

@@ -11,7 +11,8 @@ def found(tier: Tier, **limits: int) -> set[tuple[int, int, int]]:
     known = {"gpus_per_node": 4, "nodes": 3, "most_gpus": 64, "most_stages": 80} | limits
     return {
         (layout.tensor_parallel_size, layout.pipeline_parallel_size, layout.nodes)
-        for layout in layouts(Limits(**known), tier)
+        for alike in layouts(Limits(**known), tier).values()
+        for layout in alike
     }
 
 
@@ -42,7 +43,8 @@ def test_every_layout_keeps_to_the_limits_and_stands_in_one_tier(
     limits = Limits(gpus_per_node, nodes, most_gpus, most_stages)
     seen: set[Layout] = set()
     for tier in Tier:
-        for layout in layouts(limits, tier):
+        for size, layout in ((size, each) for size, alike in layouts(limits, tier).items() for each in alike):
+            assert size == (layout.nodes, layout.gpus)
             assert layout.tier is tier
             assert layout not in seen
             seen.add(layout)
