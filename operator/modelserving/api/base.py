@@ -7,7 +7,7 @@ what `kubectl apply` refuses, `modelserving plan -f` refuses offline with the sa
 import re
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -105,6 +105,10 @@ class ApiModel(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, strict=True)
     rules: ClassVar[tuple[Rule, ...]] = ()
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Itself: nobody changes it, and pydantic would copy every default at every validation."""
+        return self
 
     @model_validator(mode="before")
     @classmethod

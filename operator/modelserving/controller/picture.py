@@ -12,6 +12,7 @@ Nodes are kept in pools from plan to plan: a change costs as much as what change
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from modelserving.cluster.declared import DeclaredShape
 from modelserving.cluster.pools import Pools
@@ -64,6 +65,8 @@ class ClusterPicture:
         self._together: dict[tuple[str, str], PodRequests] = {}
         self._bound: dict[str, int] = defaultdict(int)
         self._assumed: dict[str, _Assumed] = {}
+        self._expected: dict[str, tuple[PodRequests, ...]] = {}
+        self._expected_on: dict[str, dict[str, Taken]] = defaultdict(dict)
         self._pools = Pools()
         self._nodes_changed: set[str] = set()
         self._taken_changed: set[str] = set()
@@ -184,7 +187,7 @@ class ClusterPicture:
         pods = self._place(key, plan, missing) if missing > 0 else []
         if pods:
             self._assumed[key] = _Assumed(pods, replicas, self._clock() + ASSUMED_SECONDS)
-            self._touch_assumed(key)
+            self._expect(key)
 
     def lacks_pods(self, key: str, replicas: int) -> bool:
         """Whether fewer pods of a key are bound than there shall be."""
@@ -192,8 +195,8 @@ class ClusterPicture:
 
     def release(self, key: str) -> None:
         """No longer count on a plan's pods."""
-        self._touch_assumed(key)
         self._assumed.pop(key, None)
+        self._expect(key)
 
     def snapshot(self) -> ClusterSnapshot:
         """The picture of this moment."""
@@ -201,7 +204,7 @@ class ClusterPicture:
         if self._snapshot is None:
             self._snapshot = ClusterSnapshot(
                 nodes=tuple(self._nodes.values()),
-                pods=(*self._together.values(), *self._expected()),
+                pods=(*self._together.values(), *chain.from_iterable(self._expected.values())),
                 declared=self._declared,
                 quotas=tuple(self._quotas.values()),
                 prices=self._prices,
@@ -216,19 +219,29 @@ class ClusterPicture:
             nodes = {name: self._nodes.get(name) for name in self._nodes_changed}
             taken = dict.fromkeys(changed, _NOTHING)
             for name in changed:
-                for owned in self._taken.get(name, {}).values():
+                for owned in chain(self._taken.get(name, {}).values(), self._expected_on.get(name, {}).values()):
                     taken[name] = taken[name].less(owned, -1)
-            for pod in self._expected():
-                if pod.node in taken:
-                    taken[pod.node] = taken[pod.node].plus(pod)
             self._pools = self._pools.updated(nodes, taken)
             self._nodes_changed, self._taken_changed = set(), set()
         return self._pools
 
-    def _expected(self) -> Iterator[PodRequests]:
-        """Pods that are assumed and not bound yet."""
-        for key, assumed in self._assumed.items():
-            yield from assumed.pods[: max(0, assumed.replicas - self._bound.get(key, 0))]
+    def _expect(self, key: str) -> None:
+        """Find out anew which pods of a key are assumed and not bound yet."""
+        for pod in self._expected.pop(key, ()):
+            self._touch_pods(pod.node)
+            self._expected_on[pod.node].pop(key, None)
+            if not self._expected_on[pod.node]:
+                del self._expected_on[pod.node]
+        assumed = self._assumed.get(key)
+        if assumed is None:
+            return
+        pods = tuple(assumed.pods[: max(0, assumed.replicas - self._bound.get(key, 0))])
+        if pods:
+            self._expected[key] = pods
+        for pod in pods:
+            self._touch_pods(pod.node)
+            on = self._expected_on[pod.node]
+            on[key] = on.get(key, _NOTHING).plus(pod)
 
     def _drop_expired(self) -> None:
         now = self._clock()
@@ -241,8 +254,8 @@ class ClusterPicture:
         assumed = self._assumed.get(key)
         if assumed is not None and self._bound.get(key, 0) >= assumed.replicas:
             self.release(key)
-        else:
-            self._touch_assumed(key)
+        elif assumed is not None:
+            self._expect(key)
 
     def _place(self, key: str, plan: Plan, replicas: int) -> list[PodRequests]:
         place = plan.placement
@@ -277,11 +290,6 @@ class ClusterPicture:
         if node:
             self._taken_changed.add(node)
         self._snapshot = None
-
-    def _touch_assumed(self, key: str) -> None:
-        assumed = self._assumed.get(key)
-        for pod in assumed.pods if assumed is not None else ():
-            self._touch_pods(pod.node)
 
 
 def _as_one(node: str, owner: str, taken: Taken) -> PodRequests:
