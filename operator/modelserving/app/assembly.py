@@ -25,7 +25,7 @@ from modelserving.controller.unused_facts import UnusedFacts
 from modelserving.controller.workload import Workload
 from modelserving.controller.workqueue import Lane, WorkQueue
 from modelserving.errors import ForbiddenError
-from modelserving.hub.client import HubClient
+from modelserving.hub.reader import ClosableReader, LateReader
 from modelserving.hub.source import MetadataSource
 from modelserving.kube.client import KubeClient
 from modelserving.kube.events import Events
@@ -165,9 +165,13 @@ class Assembly:
         )
 
 
-def _hub(settings: Settings) -> HubClient | None:
-    if not settings.hub_enabled:
-        return None
+def _hub(settings: Settings) -> LateReader | None:
+    return LateReader(lambda: _hub_client(settings)) if settings.hub_enabled else None
+
+
+def _hub_client(settings: Settings) -> ClosableReader:
+    from modelserving.hub.client import HubClient
+
     return HubClient(settings.hub_endpoint, settings.hub_timeout_seconds, settings.hub_request_timeout_seconds)
 
 

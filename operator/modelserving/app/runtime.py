@@ -92,6 +92,8 @@ class Runtime:
         self._state = "standby"
         await self._lease.acquire()
         self._state = ""
+        # What start-up makes stays for good: collections need not look at it, neither while all is read nor later.
+        gc.freeze()
         parts = self._parts
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._lease.keep(), name="lease")
@@ -107,7 +109,6 @@ class Runtime:
             tasks.create_task(parts.resync.run(), name="resync")
             for number in range(self._settings.workers):
                 tasks.create_task(parts.workers.work(), name=f"worker {number}")
-            # What start-up made stays for good: collections need not look at it again.
             gc.freeze()
             self._state = "leading"
             # Last: kopf takes every task that is created after its start for its own, and ends those with itself.

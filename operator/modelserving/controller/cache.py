@@ -5,11 +5,12 @@ resourceVersion: the answer to a write often overtakes the watch.
 """
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
+
+from pydantic_core import from_json, to_json
 
 from modelserving.controller.children import Child, Kept, version_of
 from modelserving.controller.pods import pods_key
@@ -44,7 +45,7 @@ class Serving:
     generation: int
     observed_generation: int
     deleting: bool
-    text: str = field(repr=False)
+    text: bytes = field(repr=False)
 
     @property
     def settled(self) -> bool:
@@ -53,7 +54,7 @@ class Serving:
 
     def manifest(self) -> dict[str, Any]:
         """The resource as a manifest."""
-        manifest: dict[str, Any] = json.loads(self.text)
+        manifest: dict[str, Any] = from_json(self.text)
         return manifest
 
 
@@ -70,15 +71,14 @@ def serving_of(manifest: Mapping[str, Any]) -> Serving:
         generation=int(metadata.get("generation", 0)),
         observed_generation=observed if isinstance(observed, int) else -1,
         deleting="deletionTimestamp" in metadata,
-        text=json.dumps(
+        text=to_json(
             {
                 "apiVersion": manifest.get("apiVersion"),
                 "kind": manifest.get("kind"),
                 "metadata": kept,
                 "spec": manifest.get("spec"),
                 "status": status,
-            },
-            separators=(",", ":"),
+            }
         ),
     )
 

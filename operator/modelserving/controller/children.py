@@ -5,10 +5,11 @@ we own, and that part itself, as JSON text, only until it was compared once with
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from pydantic_core import to_json
 
 from modelserving.api.modelserving import KIND
 from modelserving.api.reasons import Reason
@@ -66,7 +67,7 @@ class Child:
     owner_uid: str
     deleting: bool
     fingerprint: bytes
-    owned: str | None = field(repr=False, default=None)
+    owned: bytes | None = field(repr=False, default=None)
     settled: str = ""
     rendered: str = ""
     kept: Kept = field(repr=False, default=Kept())
@@ -89,7 +90,7 @@ def child_of(manifest: Mapping[str, Any], resource: Resource) -> Child:
         for name, value in (metadata.get("annotations") or {}).items()
         if not name.startswith(_FOREIGN_ANNOTATIONS)
     }
-    owned = json.dumps(
+    owned = to_json(
         {
             "apiVersion": resource.api_version,
             "kind": resource.kind,
@@ -101,9 +102,7 @@ def child_of(manifest: Mapping[str, Any], resource: Resource) -> Child:
                 "ownerReferences": metadata.get("ownerReferences") or [],
             },
             "spec": manifest.get("spec") or {},
-        },
-        sort_keys=True,
-        separators=(",", ":"),
+        }
     )
     return Child(
         kind=resource.kind,
@@ -114,7 +113,7 @@ def child_of(manifest: Mapping[str, Any], resource: Resource) -> Child:
         owner=owner,
         owner_uid=owner_uid,
         deleting="deletionTimestamp" in metadata,
-        fingerprint=hashlib.blake2b(owned.encode(), digest_size=16).digest(),
+        fingerprint=hashlib.blake2b(owned, digest_size=16).digest(),
         owned=owned,
         rendered=str(annotations.get(RENDERED_ANNOTATION, "")),
         kept=Kept(str(annotations.get(PLAN_ANNOTATION, "")), str(annotations.get(SPEC_ANNOTATION, ""))),

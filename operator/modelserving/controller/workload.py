@@ -6,13 +6,14 @@ known, another's ─▶ NameConflict; its namesake that was deleted and made ane
 """
 
 import asyncio
-import json
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic_core import from_json
 
 from modelserving.api.reasons import Reason
 from modelserving.controller.cache import Cache, Serving
@@ -186,7 +187,7 @@ class Workload:
         if child is not None and child.owned is None and child.settled == digest:
             return False
         if child is not None and child.owned is not None:
-            paths = differs(manifest, json.loads(child.owned))
+            paths = differs(manifest, from_json(child.owned))
             if not paths:
                 self._cache.settle_child(child, digest)
                 return False

@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from huggingface_hub import HfApi, ModelInfo, constants, get_session, hf_hub_url
 from huggingface_hub.errors import HfHubHTTPError
@@ -58,13 +58,6 @@ _MISFITS = (TypeError, KeyError, AttributeError, ValueError, RecursionError)
 
 _Answer = TypeVar("_Answer")
 _Header = tuple[str, str, tuple[int, ...]]
-
-
-class MetadataReader(Protocol):
-    """Whoever can read the metadata of a checkpoint."""
-
-    async def fetch(self, ref: CheckpointRef, token: str | None = None) -> ModelMetadata | MetadataFailure:
-        """Read the metadata of one checkpoint."""
 
 
 class HubClient:

@@ -5,7 +5,7 @@ from typing import Any
 
 from modelserving.errors import InputError
 from modelserving.hub.catalogue import CatalogueEntry, render
-from modelserving.hub.client import MetadataReader
+from modelserving.hub.reader import MetadataReader
 from modelserving.models.headers import parameters_by_dtype
 from modelserving.models.metadata import CheckpointRef, MetadataFailure, ModelMetadata
 

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from modelserving.errors import ClusterError
 from modelserving.hub.cache import CachedMetadata, MetadataStore
 from modelserving.hub.catalogue import lookup
-from modelserving.hub.client import MetadataReader
 from modelserving.hub.names import is_commit, name_failure
+from modelserving.hub.reader import MetadataReader
 from modelserving.models.metadata import CheckpointRef, MetadataFailure, ModelMetadata
 
 _LOG = logging.getLogger(__name__)
