@@ -3,6 +3,7 @@
 import gc
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import count
 
 from bench.figures import Figure, percentile
@@ -16,11 +17,14 @@ from modelserving.hub.catalogue import lookup
 from modelserving.models.facts import ModelFacts
 from modelserving.models.metadata import CheckpointRef, ModelMetadata
 from modelserving.models.reader import read_facts
+from modelserving.planning.plan import Rejection
 from modelserving.planning.planner import plan
 from modelserving.planning.request import PlanRequest, request_from
 from modelserving.units import GIB
 
 NODES, KINDS, PODS = 5000, 20, 2000
+# More requests at once than all GPUs of any kind of node could keep the cache of.
+TOO_MANY = 100_000
 ROUNDS = 100
 COLD_ROUNDS = 9
 # (nodes, kinds of node)
@@ -34,6 +38,8 @@ def plan_curve() -> Iterator[Figure]:
     what = f"plan, {NODES:,} nodes in {KINDS} pools, {PODS:,} pods"
     yield Figure(f"{what}, p50", "no figure", percentile(warm, 0.5) * 1000, 5, "ms")
     yield Figure(f"{what}, cold, p50", "no figure", percentile(cold, 0.5) * 1000, 50, "ms")
+    rejected = percentile(_rejected(replace(request, concurrency=TOO_MANY), facts), 0.5) * 1000
+    yield Figure(f"rejection, {NODES:,} nodes in {KINDS} pools, p50", "no figure", rejected, None, "ms")
     points = (
         f"{nodes:,} nodes, {kinds} kinds: {percentile(_measured(nodes, kinds, request, facts)[0], 0.5) * 1000:.2f} ms"
         for nodes, kinds in CURVE
@@ -77,6 +83,17 @@ def _measured(
         plan(request, {checkpoint: facts}, ClusterSnapshot(tuple(made), tuple(pods)))
         cold.append(time.perf_counter() - begun)
     return warm, cold
+
+
+def _rejected(request: PlanRequest, facts: ModelFacts) -> Sequence[float]:
+    """Seconds it takes to find out that something fits nowhere."""
+    snapshot, took = ClusterSnapshot(tuple(_node(number, number % KINDS) for number in range(NODES))), []
+    for _ in range(COLD_ROUNDS):
+        begun = time.perf_counter()
+        decided = plan(request, {request.checkpoints[0].ref: facts}, snapshot)
+        took.append(time.perf_counter() - begun)
+        assert isinstance(decided, Rejection), decided
+    return took
 
 
 def _node(number: int, kind: int) -> NodeFacts:

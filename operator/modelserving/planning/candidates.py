@@ -8,7 +8,7 @@ from modelserving.engine.shares import shares_known
 from modelserving.engine.versions import engine_version
 from modelserving.planning.checkpoints import Method
 from modelserving.planning.ladder import AS_ASKED, Rung
-from modelserving.planning.layouts import MOST_NODES, Layout, Limits, Tier, as_engines, layouts
+from modelserving.planning.layouts import MOST_NODES, ONE_GPU, Layout, Limits, Tier, as_engines, layouts
 from modelserving.planning.request import PlanRequest
 
 # First version whose code for data parallelism was read: earlier ones gathered otherwise, and the first had no CUDA graphs with it.
@@ -121,19 +121,38 @@ def preference(candidate: Candidate) -> tuple[float | str, ...]:
 
 
 def enumerate_candidates(
-    request: PlanRequest, methods: Iterable[Method], shapes: Iterable[NodeShape], tier: Tier, rung: Rung = AS_ASKED
+    request: PlanRequest,
+    methods: Iterable[Method],
+    shapes: Iterable[NodeShape],
+    tier: Tier,
+    rung: Rung = AS_ASKED,
+    fewest: Callable[[Candidate], int] = lambda _: 1,
 ) -> Iterator[Candidate]:
-    """Give every candidate of a tier, best first; what the request forbids is left out.
+    """Give the candidates of a tier, best first; what the request forbids is left out.
 
     The first two criteria are the nodes and the GPUs that a candidate takes: those that take more of them are made when they are asked for.
+    What has too few GPUs whatever else it does is left out, as far as nobody wants to be told of it: on one node all are told of as asked
+    for, of the hundreds of ways to span nodes the largest.
+
+    Args:
+        request: what is asked for.
+        methods: ways to serve it, best first.
+        shapes: kinds of node.
+        tier: kind of layouts.
+        rung: what is given up.
+        fewest: GPUs that a candidate's method takes at the least on its shape, however it is spread.
     """
     considered = tuple(shapes)
     priced = all(shape.price_per_gpu_hour is not None for shape in considered)
-    ways = [
-        (method, order, shape, _by_size(request, method, shape, tier))
-        for order, method in enumerate(methods)
-        for shape in considered
-    ]
+    ways = []
+    for order, method in enumerate(methods):
+        for shape in considered:
+            sizes = _by_size(request, method, shape, tier)
+            if sizes and (tier.spans_nodes or rung.given_up):
+                least = fewest(Candidate(method, order, shape, ONE_GPU, rung))
+                told = max(sizes, key=lambda size: size[1]) if not rung.given_up else None
+                sizes = {size: found for size, found in sizes.items() if size[1] >= least or size == told}
+            ways.append((method, order, shape, sizes))
     for size in sorted({size for *_, sizes in ways for size in sizes}):
         found = [
             Candidate(method, order, shape, layout, rung, _cost(shape, layout, priced))

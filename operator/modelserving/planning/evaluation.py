@@ -12,12 +12,13 @@ from modelserving.engine.rules import refusal
 from modelserving.engine.versions import EngineVersion
 from modelserving.planning.candidates import Candidate
 from modelserving.planning.context import longest_context
-from modelserving.planning.degrees import NOTHING, Degrees, context_length, offload_bytes, smaller
+from modelserving.planning.degrees import NOTHING, Degrees, context_length, context_steps, offload_bytes, smaller
 from modelserving.planning.plan import Rejected
 from modelserving.planning.request import PlanRequest
 from modelserving.planning.shortage import too_large
 from modelserving.sizing.budget import MemoryEstimate
-from modelserving.sizing.memory import estimate
+from modelserving.sizing.lower_bound import least_bytes
+from modelserving.sizing.memory import budget_bytes, estimate
 from modelserving.units import ceil_div, format_gib
 
 # What a GPU without bfloat16 makes of a bf16 checkpoint is float16: the plan says what is served, not what is stored.
@@ -80,6 +81,16 @@ def evaluate(
             f"{format_gib(candidate.shape.host_memory_bytes)}",
         )
     return Evaluated(candidate, config, memory, _served_precision(candidate, config), degrees)
+
+
+def fewest_gpus(request: PlanRequest, candidate: Candidate, version: EngineVersion) -> int:
+    """GPUs that a candidate's method takes at the least on its shape, however it is spread; 1 where nothing is known of that."""
+    facts, gpu, rung = candidate.method.facts, candidate.shape.gpu, candidate.rung
+    shortest = context_steps(request, facts) if Fallback.SHORTER_CONTEXT in rung else 0
+    config = engine_config(request, candidate, version, Degrees(int(Fallback.CPU_OFFLOAD in rung), shortest))
+    if isinstance(config, EngineRefusal):
+        return 1
+    return ceil_div(least_bytes(facts, config, gpu, version, request.concurrency), budget_bytes(gpu, config))
 
 
 def engine_config(

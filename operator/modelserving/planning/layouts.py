@@ -28,6 +28,11 @@ class Tier(IntEnum):
     STAGES_ON_NODES = 3
     ACROSS_NODES = 4
 
+    @property
+    def spans_nodes(self) -> bool:
+        """Whether a replica takes several nodes."""
+        return self >= Tier.A_STAGE_A_NODE
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -65,6 +70,9 @@ class Layout:
         if self.tensor_parallel_size > self.gpus_per_node:
             return Tier.ACROSS_NODES
         return Tier.A_STAGE_A_NODE if self.pipeline_parallel_size == self.nodes else Tier.STAGES_ON_NODES
+
+
+ONE_GPU = Layout(1)
 
 
 @dataclass(frozen=True, slots=True)

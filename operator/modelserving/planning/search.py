@@ -20,7 +20,7 @@ from modelserving.models.facts import FactsRefusal, ModelFacts
 from modelserving.models.metadata import CheckpointRef, MetadataFailure
 from modelserving.planning.candidates import Candidate, enumerate_candidates
 from modelserving.planning.checkpoints import Method, methods
-from modelserving.planning.evaluation import Evaluated, evaluate
+from modelserving.planning.evaluation import Evaluated, evaluate, fewest_gpus
 from modelserving.planning.ladder import AS_ASKED, Rung, rungs, widest
 from modelserving.planning.layouts import Tier
 from modelserving.planning.placing import too_small
@@ -137,10 +137,13 @@ class Search:
     def _in_tier(
         self, rung: Rung, ways: Sequence[Method], shapes: Iterable[NodeShape], tier: Tier, settled: bool
     ) -> Found:
-        candidates = enumerate_candidates(self.request, ways, shapes, tier, rung)
+        candidates = enumerate_candidates(self.request, ways, shapes, tier, rung, self._fewest_gpus)
         if rung.by_degrees and settled:
             return self._least_given_up(candidates)
         return self._first(candidates, at_most if rung.by_degrees else evaluate)
+
+    def _fewest_gpus(self, candidate: Candidate) -> int:
+        return fewest_gpus(self.request, candidate, self.version)
 
     def _first(
         self,

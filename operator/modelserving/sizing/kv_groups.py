@@ -72,7 +72,7 @@ class Group:
 
     def bytes_per_block(self, stage: range) -> int:
         """Bytes of one block on a pipeline stage with these layers."""
-        return sum(page * sum(layer in stage for layer in layers) for layers, page in self.members)
+        return sum(page * sum(map(stage.__contains__, layers)) for layers, page in self.members)
 
 
 def groups(kept: Sequence[tuple[LayerCache, tuple[int, ...]]], packed: bool = False) -> tuple[Group, ...]:

@@ -41,7 +41,7 @@ def estimate(
         version: facts of the vLLM version.
         concurrency: requests of max_model_len tokens whose KV cache must fit at once; engines share them out evenly.
     """
-    budget = ceil(gpu.memory_total_bytes * config.gpu_memory_utilization)
+    budget = budget_bytes(gpu, config)
     stages = range(config.pipeline_parallel_size)
     placed = weights_only(config)
     # Of a GPU only its generation changes the weights: GPUs of one generation share what is remembered.
@@ -68,6 +68,11 @@ def estimate(
         host_memory_bytes=_host(config, weights),
         assumptions=_assumptions(facts, config, version),
     )
+
+
+def budget_bytes(gpu: Gpu, config: EngineConfig) -> int:
+    """Bytes that vLLM may use of each GPU."""
+    return ceil(gpu.memory_total_bytes * config.gpu_memory_utilization)
 
 
 def _rank(
