@@ -171,6 +171,3 @@ QUALIFIED_KEYS = Rule(
     holds=lambda entries: all(re.fullmatch(_KEY, key) for key in entries),
 )
 """Keys as Kubernetes wants them for labels and annotations."""
-
-Fragment = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
-"""A piece of a pod, in Kubernetes' own words; held against Kubernetes' types when the pod is rendered."""

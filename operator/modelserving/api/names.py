@@ -15,12 +15,20 @@ _HUB_ID = rf"(?:{_PART}/)?{_PART}"
 _VOLUME = r"pvc://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?:/[A-Za-z0-9._-]+)*/?"
 _MODEL = rf"(?:{_HUB_ID}|{_VOLUME})"
 
+# apimachinery, IsDNS1123Label.
+_LABEL_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
 _PATH_CEL = "(self.startsWith('/') || self.startsWith('.') || self.startsWith('~'))"
 _ADDRESS_CEL = "(self.contains('://') && !self.startsWith('pvc://'))"
 _VALID_CEL = (
     f"(self.matches(r'^{_MODEL}$') && !self.contains('..') && !self.endsWith('.git')"
     " && (self.startsWith('pvc://') || !self.contains('--')))"
 )
+
+
+def is_label_name(name: str) -> bool:
+    """Whether this is an RFC 1123 label, as volumes are named."""
+    return _LABEL_NAME.fullmatch(name) is not None
 
 
 def _is_path(model: str) -> bool:

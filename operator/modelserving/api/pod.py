@@ -4,8 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from modelserving.api.base import QUALIFIED_KEYS, ApiModel, Fragment, LabelValue, ListType, Quantity, Rule, pattern
+from modelserving.api.base import QUALIFIED_KEYS, ApiModel, LabelValue, ListType, Quantity, Rule, pattern
+from modelserving.api.fragment import Fragment, ShapedAs
+from modelserving.api.fragment_types import Affinity, EnvVarSource, Toleration
 from modelserving.api.names import ObjectName
+from modelserving.api.volume_types import Resources, Volume, VolumeMount
 
 
 class EnvVar(ApiModel):
@@ -29,7 +32,7 @@ class EnvVar(ApiModel):
     ]
     value: Annotated[str | None, Field(max_length=8192, description="Its value.")] = None
     value_from: Annotated[
-        Fragment | None,
+        Annotated[Fragment, ShapedAs(EnvVarSource)] | None,
         Field(description="Where its value comes from, as in a pod: `secretKeyRef`, `configMapKeyRef`, `fieldRef`."),
     ] = None
 
@@ -139,11 +142,12 @@ class PodSpec(ApiModel):
         dict[str, LabelValue], Field(max_length=64, description="Node labels the pods need."), QUALIFIED_KEYS
     ] = {}
     tolerations: Annotated[
-        list[Fragment],
+        list[Annotated[Fragment, ShapedAs(Toleration)]],
         Field(max_length=64, description="Taints the pods bear, as in a pod; that of GPU nodes is borne anyway."),
     ] = []
     affinity: Annotated[
-        Fragment | None, Field(description="Affinity, as in a pod; the GPU product of the plan is added.")
+        Annotated[Fragment, ShapedAs(Affinity)] | None,
+        Field(description="Affinity, as in a pod; the GPU product of the plan is added."),
     ] = None
     labels: Annotated[
         dict[str, LabelValue], Field(max_length=64, description="Further labels of the pods."), QUALIFIED_KEYS
@@ -159,13 +163,16 @@ class PodSpec(ApiModel):
         list[ObjectName], Field(max_length=16, description="Names of Secrets to pull the image with."), ListType("set")
     ] = []
     resources: Annotated[
-        Fragment | None,
+        Annotated[Fragment, ShapedAs(Resources)] | None,
         Field(
             description="`requests` and `limits` of CPU, memory and ephemeral storage of the engine's container; "
             "GPUs are the operator's."
         ),
     ] = None
-    volumes: Annotated[list[Fragment], Field(max_length=32, description="Further volumes, as in a pod.")] = []
+    volumes: Annotated[
+        list[Annotated[Fragment, ShapedAs(Volume)]], Field(max_length=32, description="Further volumes, as in a pod.")
+    ] = []
     volume_mounts: Annotated[
-        list[Fragment], Field(max_length=32, description="Where they are mounted in the engine's container.")
+        list[Annotated[Fragment, ShapedAs(VolumeMount)]],
+        Field(max_length=32, description="Where they are mounted in the engine's container."),
     ] = []

@@ -39,7 +39,8 @@ def _sections(path: str, node: Schema) -> Iterator[str]:
     yield "\n".join(lines + (["Refused otherwise:", "", *rules, ""] if rules else []))
     for name, child in node["properties"].items():
         inner, suffix = (child["items"], "[]") if child.get("type") == "array" else (child, "")
-        if "properties" in inner:
+        # A fragment's fields are Kubernetes' own, which its reference describes.
+        if any("description" in field for field in inner.get("properties", {}).values()):
             yield from _sections(f"{path}.{name}{suffix}", inner)
 
 

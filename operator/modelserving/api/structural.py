@@ -20,8 +20,7 @@ _KEPT = frozenset(
     ("type", "description", "required", "enum", "format", "default", "pattern", "minimum", "maximum", *_SIZES)
 )
 _KUBERNETES = frozenset(
-    f"x-kubernetes-{name}"
-    for name in ("int-or-string", "list-map-keys", "list-type", "preserve-unknown-fields", "validations")
+    f"x-kubernetes-{name}" for name in ("int-or-string", "list-map-keys", "list-type", "validations")
 )
 _DROPPED = frozenset(
     ("title", "examples", "$defs", "anyOf", "$ref", "const", "additionalProperties", "items", "properties")
@@ -40,6 +39,32 @@ def structural(schema: Schema) -> Schema:
         SchemaError: the model uses something that a CustomResourceDefinition cannot say.
     """
     return _node(schema, schema.get("$defs", {}), "")
+
+
+def shape(schema: Schema) -> Schema:
+    """Of the JSON schema of one pydantic model, the types alone: neither what values may be nor what must be given.
+
+    Raises:
+        SchemaError: a part has no type, or one of several.
+    """
+    return _shape(schema, schema.get("$defs", {}), "")
+
+
+def _shape(node: Schema, definitions: Mapping[str, Schema], path: str) -> Schema:
+    source = _flattened(node, definitions, path)
+    if source.get("x-kubernetes-int-or-string"):
+        return {"x-kubernetes-int-or-string": True}
+    if "type" not in source:
+        raise SchemaError(f"{path or 'the fragment'}: has no type")
+    written: Schema = {"type": source["type"]}
+    if "properties" in source:
+        written["properties"] = {
+            name: _shape(child, definitions, f"{path}.{name}") for name, child in source["properties"].items()
+        }
+    for keyword in ("items", "additionalProperties"):
+        if isinstance(source.get(keyword), dict):
+            written[keyword] = _shape(source[keyword], definitions, f"{path}[]")
+    return written
 
 
 def _node(node: Schema, definitions: Mapping[str, Schema], path: str) -> Schema:
@@ -80,8 +105,8 @@ def _children(source: Schema, definitions: Mapping[str, Schema], path: str) -> S
     values = source.get("additionalProperties", False)
     if isinstance(values, dict):
         written["additionalProperties"] = _node(values, definitions, f"{path}[*]")
-    elif values and not source.get("x-kubernetes-preserve-unknown-fields"):
-        raise SchemaError(f"{path}: a free-form object must say x-kubernetes-preserve-unknown-fields")
+    elif values:
+        raise SchemaError(f"{path}: a free-form object could be of any depth, and take any reader's stack")
     return written
 
 

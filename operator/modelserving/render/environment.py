@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from modelserving.api.modelserving import SecretKeyRef
+from modelserving.api.volume_types import CACHE_PATH
 from modelserving.render.timing import Timing
-from modelserving.render.volume_types import CACHE_PATH
 
 _CACHES = {
     "HF_HOME": f"{CACHE_PATH}/huggingface",

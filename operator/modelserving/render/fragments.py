@@ -7,14 +7,14 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from modelserving.api.fragment_types import Affinity, EnvVarSource, Part, Toleration
 from modelserving.api.modelserving import ModelServingSpec
 from modelserving.api.problems import Problem, problems
 from modelserving.api.reasons import Reason
+from modelserving.api.volume_types import Resources, Volume, VolumeMount
 from modelserving.render.environment import RESERVED
-from modelserving.render.fragment_types import Affinity, EnvVarSource, Part, Toleration
 from modelserving.render.names import RESERVED_LABELS, RESERVED_PREFIXES
 from modelserving.render.problem import RenderProblem
-from modelserving.render.volume_types import Resources, Volume, VolumeMount
 
 # Half of what the API server allows for all annotations of an object.
 MOST_ANNOTATION_BYTES = 128 * 1024

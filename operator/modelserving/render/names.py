@@ -1,7 +1,6 @@
 """Names, labels and annotations of what the operator makes."""
 
 import hashlib
-import re
 
 from modelserving.api.modelserving import GROUP
 from modelserving.cluster.pods import OWNER_LABEL
@@ -21,12 +20,6 @@ LONGEST_LABEL = 63
 # Put before a name that does not begin with a letter, as a Service's must.
 _PREFIX = "m-"
 _HASH_DIGITS = 8
-_LABEL_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-
-
-def is_label_name(name: str) -> bool:
-    """Whether this is an RFC 1123 label, as volumes are named."""
-    return len(name) <= LONGEST_LABEL and _LABEL_NAME.fullmatch(name) is not None
 
 
 def workload_name(name: str) -> str:

@@ -5,9 +5,9 @@ from typing import Any
 
 from modelserving.api.modelserving import CacheSpec
 from modelserving.api.reasons import Reason
+from modelserving.api.volume_types import CACHE_PATH, CACHE_VOLUME, SHM_PATH, SHM_VOLUME
 from modelserving.planning.pod_needs import CACHE_HEADROOM_BYTES
 from modelserving.render.problem import RenderProblem
-from modelserving.render.volume_types import CACHE_PATH, CACHE_VOLUME, SHM_PATH, SHM_VOLUME
 from modelserving.units import GIB, MIB, format_gib, memory_quantity, parse_whole
 
 # vLLM 0.32 refuses a start with less than it needs (distributed/device_communicators/shm_broadcast.py, check_shm_free_space): 160 MiB for

@@ -36,10 +36,6 @@ class Inner(BaseModel):
         (list[str], {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "atomic"}),
         (dict[str, str], {"type": "object", "additionalProperties": {"type": "string"}}),
         (
-            Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})],
-            {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
-        ),
-        (
             Annotated[str, Field(json_schema_extra={"x-kubernetes-int-or-string": True})],
             {"x-kubernetes-int-or-string": True},
         ),

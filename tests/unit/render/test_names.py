@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelserving.api.names import is_label_name
 from modelserving.cluster.pods import OWNER_LABEL, pod_requests
 from modelserving.render.names import (
-    is_label_name,
     labels,
     owner_label,
     selector,

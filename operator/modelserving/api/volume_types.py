@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from modelserving.render.fragment_types import Amount, FieldSelector, Int64, Mode, Part, ResourceFieldSelector, Text
-from modelserving.render.names import is_label_name
+from modelserving.api.fragment_types import Amount, FieldSelector, Int64, Mode, Part, ResourceFieldSelector, Text
+from modelserving.api.names import is_label_name
 from modelserving.units import parse_quantity
 
 CACHE_VOLUME = "cache"

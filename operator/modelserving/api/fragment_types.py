@@ -5,7 +5,7 @@ Field by field as in k8s.io/api core/v1 (1.37), the rules as in pkg/apis/core/va
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from modelserving.api.base import ApiModel, LabelValue
@@ -27,7 +27,7 @@ def _amount(value: Any) -> Any:
     return str(value).strip()
 
 
-Amount = Annotated[str, BeforeValidator(_amount)]
+Amount = Annotated[str, BeforeValidator(_amount), WithJsonSchema({"x-kubernetes-int-or-string": True})]
 """A quantity; numbers are taken too and written as text."""
 
 
