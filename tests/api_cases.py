@@ -148,8 +148,37 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "sizes as numbers and as text": {"offload": {"cpuPerGPU": 0}, "cache": {"emptyDir": {"sizeLimit": "1.5e3"}}},
     "the largest request": {"contextLength": 10_000_000, "concurrency": 100},
     "a whole number where a share is asked": {"gpu": {"maxPerReplica": 8, "tensorParallelSize": 8}},
-    "a fragment with fields of its own": {
-        "pod": {"affinity": {"nodeAffinity": {"anything": [1, 2]}}, "tolerations": [{"operator": "Exists"}]}
+    "fragments with fields of their own": {
+        "engine": {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k", "optional": True}}}]},
+        "pod": {
+            "affinity": {
+                "podAntiAffinity": {
+                    "preferredDuringSchedulingIgnoredDuringExecution": [
+                        {
+                            "weight": 5,
+                            "podAffinityTerm": {
+                                "topologyKey": "kubernetes.io/hostname",
+                                "labelSelector": {"matchLabels": {"app": "a"}},
+                            },
+                        }
+                    ]
+                }
+            },
+            "tolerations": [{"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60}],
+            "resources": {"requests": {"cpu": 4, "memory": "16Gi"}},
+            "volumes": [
+                {
+                    "name": "v",
+                    "projected": {
+                        "sources": [
+                            {"downwardAPI": {"items": [{"path": "p", "fieldRef": {"fieldPath": "metadata.name"}}]}}
+                        ]
+                    },
+                },
+                {"name": "w", "csi": {"driver": "d", "volumeAttributes": {"a": "b"}}},
+            ],
+            "volumeMounts": [{"name": "v", "mountPath": "/v", "readOnly": True}],
+        },
     },
     "everything": {
         "revision": "v1.0",

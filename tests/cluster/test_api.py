@@ -139,6 +139,16 @@ def test_kubectl_apply_refuses_a_misspelt_field(cluster: LocalCluster, kubectl: 
     assert "No resources found" in kubectl("get", "msv", check=False)
 
 
+def test_kubectl_apply_refuses_what_is_no_part_of_a_pod(cluster: LocalCluster, kubectl: Kubectl) -> None:
+    fragments = {"affinity": {"nodeAfinity": {}}, "tolerations": [{"key": 5}], "resources": {"request": {"cpu": 1}}}
+    for name, fragment in fragments.items():
+        text = yaml.safe_dump(manifest({"pod": {name: fragment}}))
+        answer = kubectl("apply", "-f", "-", input=text, check=False)
+        assert f"spec.pod.{name}" in answer
+        assert "unknown field" in answer or "must be of type string" in answer
+    assert "No resources found" in kubectl("get", "msv", check=False)
+
+
 @pytest.mark.parametrize("path", ["", ".gpu", ".engine.env", ".cache", ".pod", ".huggingFace.tokenSecretRef"])
 def test_kubectl_explain_describes_every_field_of_the_spec(cluster: LocalCluster, kubectl: Kubectl, path: str) -> None:
     text = kubectl("explain", f"{PLURAL}.spec{path}")

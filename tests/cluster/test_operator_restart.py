@@ -1,6 +1,8 @@
 """Processes that come and go: nothing is lost, nothing is done twice, one acts at a time."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -156,3 +158,49 @@ def test_settings_that_are_wrong_end_it_before_it_begins(
         assert operator.process.wait(20) != 0
         assert said in operator.said()
         assert "Traceback" not in operator.said()
+
+
+# As deep as Python's own parser does not follow; the API server takes 10,000 levels.
+LEVELS = 3_000
+
+
+def test_objects_that_no_parser_follows_keep_nobody_from_being_served(
+    servings: Servings, installation: Installation, kubectl: Callable[..., str], tmp_path: Path
+) -> None:
+    """Whoever may write an object may write its managed fields, nested as deep as they like."""
+    fields = '{"f:spec":' + '{"f:a":' * LEVELS + "{}" + "}" * LEVELS + "}"
+    specs = {
+        (
+            "modelserving.dev/v1alpha1",
+            "ModelServing",
+        ): '{"model": "Qwen/Qwen2.5-0.5B-Instruct", "pod": {"affinity": %s}}',
+        ("v1", "Pod"): '{"containers": [{"name": "c", "image": "i", "resources": %s}]}',
+    }
+
+    def post(version: str, kind: str) -> None:
+        entry = f'{{"manager": "deep", "operation": "Update", "apiVersion": "{version}", "fieldsType": "FieldsV1", "fieldsV1": {fields}}}'
+        metadata = f'{{"name": "deep", "managedFields": [{entry}]}}'
+        spec = specs[version, kind] % ('{"a":' * LEVELS + "1" + "}" * LEVELS)
+        file = tmp_path / f"{kind}.json"
+        file.write_text(f'{{"apiVersion": "{version}", "kind": "{kind}", "metadata": {metadata}, "spec": {spec}}}')
+        root = "api" if "/" not in version else "apis"
+        kubectl(
+            "create", "--raw", f"/{root}/{version}/namespaces/{servings.namespace}/{kind.lower()}s", "-f", str(file)
+        )
+
+    try:
+        with OperatorProcess(installation) as operator:
+            operator.wait_ready()
+            for version, kind in specs:
+                post(version, kind)
+            reason = ("get", "msv", "deep", "-o", "jsonpath={.status.reason}")
+            wait_for(lambda: kubectl(*reason) == "PodsReady", 30, "the deep one to be served")
+            servings.create("beside")
+            servings.wait_ready("beside")
+        with OperatorProcess(installation) as operator:
+            operator.wait_ready()
+            servings.create("after")
+            servings.wait_ready("after")
+    finally:
+        # The tests' own client would not get over it either.
+        kubectl("delete", "msv/deep", "pod/deep", "--ignore-not-found", "--grace-period=0", "--force")

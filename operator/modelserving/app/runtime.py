@@ -23,6 +23,7 @@ from modelserving.controller.delivery import NamedSlice
 from modelserving.errors import ClusterError, ModelServingError, NotFoundError, SettingsError
 from modelserving.kube.client import KubeClient
 from modelserving.kube.connection import Connection, connection
+from modelserving.kube.depth import read_anything
 from modelserving.kube.lease import Lease
 from modelserving.kube.reflector import Reflector
 from modelserving.settings import Settings
@@ -199,6 +200,7 @@ async def run(settings: Settings, kubeconfig: str) -> None:
 def main(settings: Settings) -> int:
     """Run the operator; 0 when asked to stop, 1 when a part failed, 2 when it cannot start as it is set up."""
     configure_logging(settings)
+    read_anything()
     try:
         asyncio.run(run(settings, read_kubeconfig()))
     except SettingsError as error:

@@ -8,11 +8,14 @@ from typing import Any
 
 import yaml
 
+from modelserving.api.modelserving import KIND
 from modelserving.errors import InputError
 
 STDIN = "-"
 # No manifest is larger; a file that is was named by mistake. `kubectl get nodes,pods -A -o json` of 5,000 nodes is about 200 MB.
 LARGEST_FILE_BYTES = 512 * 2**20
+# What is nested deeper than any resource is no resource, and would take the stack of whoever reads on.
+DEEPEST = 100
 SUFFIXES = (".yaml", ".yml", ".json")
 # The C loader reads ten times as fast; it is missing where PyYAML was built without libyaml.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -85,13 +88,31 @@ def _read(path: str) -> Iterator[Document]:
                 continue
             for item in _items(content, label, number + 1):
                 number += 1
-                yield Document(label, number, item)
+                document = Document(label, number, item)
+                if document.kind == KIND and _is_deeper(item, DEEPEST):
+                    raise InputError(f"{document.place}: nested deeper than {DEEPEST} levels; no field of a {KIND} is")
+                yield document
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" line {mark.line + 1}, column {mark.column + 1}:" if mark else ""
         raise InputError(f"{label}:{where} {error.problem or error.context}; this is no valid YAML") from error
     except (yaml.YAMLError, RecursionError) as error:
         raise InputError(f"{label}: this is no valid YAML ({type(error).__name__})") from error
+
+
+def _is_deeper(content: Any, levels: int) -> bool:
+    """Whether a document has more levels, those of aliases included; each part is looked at once a level."""
+    parts = [content]
+    for _ in range(levels):
+        inside = {id(part): part for whole in parts for part in _parts(whole)}
+        parts = list(inside.values())
+    return bool(parts)
+
+
+def _parts(whole: Any) -> Iterable[Any]:
+    if isinstance(whole, Mapping):
+        return whole.values()
+    return whole if isinstance(whole, list) else ()
 
 
 def _text(path: str) -> str:

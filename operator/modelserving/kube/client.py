@@ -12,7 +12,6 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 from kubernetes.aio.client.rest import RESTClientObject
-from pydantic_core import from_json
 
 from modelserving import __version__
 from modelserving.controller.children import version_of
@@ -26,6 +25,7 @@ from modelserving.errors import (
     NotFoundError,
 )
 from modelserving.kube.connection import Connection
+from modelserving.kube.depth import read_json
 from modelserving.render.digest import OWNED_LISTS
 from modelserving.render.names import MANAGER
 
@@ -185,7 +185,7 @@ class KubeClient:
             async with response:
                 await self._raise_for(response, "watch", resource, resource.path())
                 async for line in response.content:
-                    yield from_json(line)
+                    yield read_json(line)
         except (aiohttp.ClientError, ssl.SSLError, OSError, TimeoutError, ValueError) as error:
             raise ClusterError(f"watch of {resource.plural} broke: {_words(error)}") from error
 
@@ -203,7 +203,7 @@ class KubeClient:
             response = await self._send(verb, resource, path, body, content_type, query or {}, timeout)
             async with response:
                 await self._raise_for(response, verb, resource, path)
-                answer: dict[str, Any] = from_json(await response.read())
+                answer: dict[str, Any] = read_json(await response.read())
                 return answer
         except (aiohttp.ClientError, ssl.SSLError, OSError, TimeoutError, ValueError) as error:
             self._counted(verb, resource.plural, 0)

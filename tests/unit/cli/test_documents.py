@@ -73,3 +73,16 @@ def test_a_folder_stands_for_its_manifests_in_order(tmp_path: Path) -> None:
 def test_a_folder_without_manifests_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no file that ends in"):
         files_in(str(tmp_path))
+
+
+@pytest.mark.parametrize("levels", [101, 3_000])
+def test_a_resource_that_is_nested_too_deep_is_refused_by_name(tmp_path: Path, levels: int) -> None:
+    deep = "kind: ModelServing\nmetadata: {name: d}\nspec: " + '{"a": ' * levels + "1" + "}" * levels
+    with pytest.raises(InputError, match=r"document 1 \(ModelServing d\): nested deeper than 100 levels"):
+        read_documents([written(tmp_path, deep)])
+
+
+def test_aliases_of_aliases_are_looked_at_once(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 60))]
+    text = "kind: ModelServing\nspec:\n" + "".join(f"  {line}\n" for line in lines)
+    assert read_documents([written(tmp_path, text)])[0].kind == "ModelServing"
