@@ -17,7 +17,10 @@ Mode = Annotated[int, Field(ge=0, le=0o777)]
 
 
 def _amount(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, float):
+        # int-or-string in the definition, as in every other that has quantities.
+        raise PydanticCustomError("quantity", "must be a whole number or text: put {value} in quotes", {"value": value})
+    if isinstance(value, bool) or not isinstance(value, int | str):
         raise PydanticCustomError("quantity", "must be a quantity such as 16Gi, 500m or 8")
     try:
         if parse_quantity(value) < 0:
@@ -28,7 +31,7 @@ def _amount(value: Any) -> Any:
 
 
 Amount = Annotated[str, BeforeValidator(_amount), WithJsonSchema({"x-kubernetes-int-or-string": True})]
-"""A quantity; numbers are taken too and written as text."""
+"""A quantity; whole numbers are taken too and written as text."""
 
 
 class Part(ApiModel):

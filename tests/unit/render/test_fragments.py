@@ -166,6 +166,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "claims": ({"resources": {"claims": []}}, "spec.pod.resources.claims: there is no such field"),
     "no quantity": ({"resources": {"requests": {"cpu": "lots"}}}, "spec.pod.resources.requests.cpu"),
     "a negative quantity": ({"resources": {"requests": {"cpu": "-1"}}}, "must not be negative"),
+    "a quantity with a point": ({"resources": {"requests": {"cpu": 0.5}}}, "put 0.5 in quotes"),
     "a quantity that is true": ({"resources": {"requests": {"cpu": True}}}, "must be a quantity"),
     "a request above its limit": (
         {"resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1500m"}}},
@@ -272,10 +273,10 @@ def test_what_the_api_server_does_not_store_is_left_out() -> None:
     }
 
 
-def test_numbers_are_taken_for_quantities_and_written_as_text() -> None:
-    parts = _read({"resources": {"requests": {"cpu": 2, "memory": 1.5e9}}})
+def test_whole_numbers_are_taken_for_quantities_and_written_as_text() -> None:
+    parts = _read({"resources": {"requests": {"cpu": 2, "memory": 1_500_000_000}}})
     assert isinstance(parts, PodParts)
-    assert parts.requests == {"cpu": "2", "memory": "1500000000.0"}
+    assert parts.requests == {"cpu": "2", "memory": "1500000000"}
 
 
 def test_only_the_first_problems_are_listed() -> None:
