@@ -55,7 +55,7 @@ ODD_SPEC: dict[str, Any] = {
             {"name": "e", "mountPath": "/f", "subPath": "a"},
         ],
         "resources": {
-            "requests": {"cpu": 0.5, "memory": "2000Mi"},
+            "requests": {"cpu": "0.5", "memory": "2000Mi"},
             "limits": {"memory": "65536Mi", "ephemeral-storage": "300000Mi"},
         },
         "labels": {"x": ""},
