@@ -10,6 +10,8 @@ from bench.trail import counted
 from localcluster import usage, wait_for
 
 MIB = 2**20
+# The times are read in the audit log: counting often would only take the API server's time.
+COUNTED_EVERY_SECONDS = 0.5
 Note = Callable[[Figure | Iterable[Figure]], None]
 
 
@@ -49,8 +51,12 @@ def burst(stage: Stage, count: int) -> Iterator[Figure]:
     names = [f"burst-{number:04d}" for number in range(count)]
     before, begun = stage.count(DEPLOYMENTS), time.time()
     stage.create_many(names)
-    # The times are read in the audit log: asking often would only take the API server's time.
-    wait_for(lambda: stage.operator.check() and stage.count(DEPLOYMENTS) >= before + count, 900, "all Deployments", 0.5)
+    wait_for(
+        lambda: stage.operator.check() and stage.count(DEPLOYMENTS) >= before + count,
+        900,
+        "all Deployments",
+        COUNTED_EVERY_SECONDS,
+    )
     stage.settle()
     writes = stage.written(begun)
     last = max(each.answered for each in writes if each.resource == "deployments" and each.verb in ("create", "patch"))

@@ -21,6 +21,8 @@ CREATORS = 4
 BAD_REQUEST = 400
 QUIET_SECONDS = 4.0
 """No write for so long counts as settled: longer than any pause the operator makes between two writes of one object."""
+LOOKS_AT_QUIET = 20
+"""Times the audit log is read in a quiet stretch: often enough to see its end, seldom enough to leave the machine to what is measured."""
 
 
 @dataclass
@@ -94,7 +96,7 @@ class Stage:
                 seen, since = now, time.monotonic()
             return time.monotonic() - since >= quiet_seconds
 
-        wait_for(is_quiet, timeout, "the cluster to settle", quiet_seconds / 20)
+        wait_for(is_quiet, timeout, "the cluster to settle", quiet_seconds / LOOKS_AT_QUIET)
 
     def restart(self) -> tuple[float, OperatorProcess]:
         """Start the operator anew, and say when its process was started, seconds since 1970."""

@@ -22,8 +22,7 @@ class ShapedAs:
     part: type[Part]
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        described = handler(schema).get("description")
-        return shape(self.part.model_json_schema()) | ({"description": described} if described else {})
+        return shape(self.part.model_json_schema())
 
 
 Fragment = dict[str, Any]

@@ -10,12 +10,11 @@ import yaml
 
 from modelserving.api.modelserving import KIND
 from modelserving.errors import InputError
+from modelserving.kube.depth import DEEPEST
 
 STDIN = "-"
 # No manifest is larger; a file that is was named by mistake. `kubectl get nodes,pods -A -o json` of 5,000 nodes is about 200 MB.
 LARGEST_FILE_BYTES = 512 * 2**20
-# What is nested deeper than any resource is no resource, and would take the stack of whoever reads on.
-DEEPEST = 100
 SUFFIXES = (".yaml", ".yml", ".json")
 # The C loader reads ten times as fast; it is missing where PyYAML was built without libyaml.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -89,6 +88,7 @@ def _read(path: str) -> Iterator[Document]:
             for item in _items(content, label, number + 1):
                 number += 1
                 document = Document(label, number, item)
+                # What is nested deeper than any resource would take the stack of whoever reads on.
                 if document.kind == KIND and _is_deeper(item, DEEPEST):
                     raise InputError(f"{document.place}: nested deeper than {DEEPEST} levels; no field of a {KIND} is")
                 yield document

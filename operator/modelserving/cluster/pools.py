@@ -41,11 +41,7 @@ class PoolNode(NamedTuple):
         cpu, memory = facts.cpu_millis - taken.cpu_millis, facts.memory_bytes - taken.memory_bytes
         disk = UNSTATED if facts.ephemeral_bytes is None else facts.ephemeral_bytes - taken.ephemeral_bytes
         pods = UNSTATED if facts.pods is None else facts.pods - taken.pods
-        free = []
-        for device in devices:
-            count = device.count
-            left = max(0, count - taken.count(device.resource)) if taken.devices else count
-            free.append(FreeNode(count, left, cpu, memory, disk, pods))
+        free = [FreeNode(d.count, max(0, d.count - taken.count(d.resource)), cpu, memory, disk, pods) for d in devices]
         return cls(facts, taken, tuple(free))
 
     def without(self, gone: Taken) -> "PoolNode":

@@ -11,7 +11,6 @@ Weights do not count where some are offloaded: whole tensors move, so more of th
 """
 
 from dataclasses import replace
-from functools import lru_cache
 
 from modelserving.engine.config import EngineConfig
 from modelserving.engine.device import Gpu
@@ -19,7 +18,7 @@ from modelserving.engine.versions import EngineVersion
 from modelserving.models.facts import AttentionKind, ModelFacts
 from modelserving.sizing.kv_blocks import token_bytes
 from modelserving.sizing.kv_dtype import is_turboquant, kv_dtype
-from modelserving.sizing.weights import rank_weights, weights_only
+from modelserving.sizing.weights import generation_only, rank_weights, weights_only
 
 # Kernels pad what they are given, and one GPU may be given another kernel than several: a tenth of the weights is left for that.
 _SURE = (9, 10)
@@ -44,13 +43,11 @@ def least_bytes(facts: ModelFacts, config: EngineConfig, gpu: Gpu, version: Engi
         enable_expert_parallel=False,
         cpu_offload_bytes=0,
     )
-    weights = 0 if config.cpu_offload_bytes else _weights(facts, weights_only(alone), version, gpu.compute_capability)
-    return weights * _SURE[0] // _SURE[1] + concurrency * config.max_model_len * _token(facts, alone, gpu)
-
-
-@lru_cache(maxsize=256)
-def _weights(facts: ModelFacts, alone: EngineConfig, version: EngineVersion, capability: tuple[int, int]) -> int:
-    return rank_weights(facts, alone, version, 0, Gpu("", 0, capability)).on_gpu.value
+    kv_cache = concurrency * config.max_model_len * _token(facts, alone, gpu)
+    if config.cpu_offload_bytes:
+        return kv_cache
+    held = rank_weights(facts, weights_only(alone), version, 0, generation_only(gpu)).on_gpu.value
+    return held * _SURE[0] // _SURE[1] + kv_cache
 
 
 def _token(facts: ModelFacts, alone: EngineConfig, gpu: Gpu) -> int:

@@ -21,7 +21,7 @@ from modelserving.sizing.kv_cache import Pool, StageCache, pool, stage_caches
 from modelserving.sizing.non_torch import non_torch
 from modelserving.sizing.runner import runs_second
 from modelserving.sizing.sharding import alike_stages, stage_layers
-from modelserving.sizing.weights import RankWeights, rank_weights, weights_only
+from modelserving.sizing.weights import RankWeights, generation_only, rank_weights, weights_only
 from modelserving.units import ceil_div
 
 _ENGINES_NOT_LOGGED = (
@@ -44,8 +44,7 @@ def estimate(
     budget = budget_bytes(gpu, config)
     stages = range(config.pipeline_parallel_size)
     placed = weights_only(config)
-    # Of a GPU only its generation changes the weights: GPUs of one generation share what is remembered.
-    alike = Gpu("", 0, gpu.compute_capability)
+    alike = generation_only(gpu)
     same = alike_stages(facts, config.pipeline_parallel_size)
     held = {stage: rank_weights(facts, placed, version, stage, alike) for stage in set(same)}
     sized = {stage: _rank(facts, config, gpu, version, stage, held[stage], budget) for stage in set(same)}

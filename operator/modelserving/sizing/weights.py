@@ -99,6 +99,11 @@ def weights_only(config: EngineConfig) -> EngineConfig:
     )
 
 
+def generation_only(gpu: Gpu) -> Gpu:
+    """The same for all GPUs of one generation: nothing else of a GPU changes the weights."""
+    return Gpu("", 0, gpu.compute_capability)
+
+
 @lru_cache(maxsize=_REMEMBERED)
 def rank_weights(
     facts: ModelFacts, config: EngineConfig, version: EngineVersion, stage: int, gpu: Gpu | None = None
